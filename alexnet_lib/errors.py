@@ -1,0 +1,23 @@
+"""Errors that a reader can mend: each message names the file or value and says what to do next."""
+
+from __future__ import annotations
+
+
+class AlexNetLibError(Exception):
+    """Base of every error this library raises on purpose; the command line prints it without a traceback."""
+
+
+class DataError(AlexNetLibError):
+    """A data set is missing, damaged, or not what its name says."""
+
+
+class RecordError(AlexNetLibError):
+    """A recorded run cannot be read, or is not complete."""
+
+
+class SettingError(AlexNetLibError):
+    """An option, a hyper-parameter or a device that cannot be used."""
+
+
+class TrainingError(AlexNetLibError):
+    """Training cannot go on, for example because the loss is not a number."""
