@@ -20,4 +20,8 @@ class SettingError(AlexNetLibError):
 
 
 class TrainingError(AlexNetLibError):
-    """Training cannot go on, for example because the loss is not a number."""
+    """Training cannot go on; `step` is the step at which the loss stopped being a number, where that was the reason."""
+
+    def __init__(self, message: str, step: int | None = None):
+        super().__init__(message)
+        self.step = step

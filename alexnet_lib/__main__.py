@@ -1,0 +1,68 @@
+"""The command line: python -m alexnet_lib {data,experiment,bench} …"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .errors import AlexNetLibError, SettingError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; every command sets `run`, from the parsed arguments to an exit code."""
+    top = argparse.ArgumentParser(
+        prog="python -m alexnet_lib", description="The library beside the runnable edition of the AlexNet paper."
+    )
+    commands = top.add_subparsers(title="commands", required=True, metavar="{data,experiment,bench}")
+    add_experiment_parser(commands)
+    return top
+
+
+def add_experiment_parser(commands: argparse._SubParsersAction) -> None:
+    """`experiment NAME`: run an experiment and write its records."""
+    about = "run an experiment of the book and write its records; `experiment list` names them"
+    command = commands.add_parser("experiment", help=about, description=about)
+    command.add_argument("name", help="the experiment's name, or list")
+    command.add_argument("--full", action="store_true", help="the full-size run that the book's records come from")
+    command.add_argument("--out", type=Path, metavar="DIR", help="where the records go (default: data/recorded)")
+    command.add_argument("--data", metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    command.add_argument("--jobs", type=int, metavar="N", help="training runs at a time (default: by the device)")
+    command.add_argument("--seeds", type=int, metavar="N", help="seeds at the best rate (default: by the size)")
+    command.add_argument("--only", metavar="A,B", help="only these nonlinearities, architectures or starts, by name")
+    command.set_defaults(run=run_experiment)
+
+
+def run_experiment(args: argparse.Namespace) -> int:
+    """Run the named experiment; 0 when all of it is recorded."""
+    from . import experiments
+
+    if args.name == "list":
+        for name in experiments.names():
+            print(f"{name}: {experiments.get(name).SUMMARY}")
+        return 0
+    for option in ("jobs", "seeds"):
+        if (given := getattr(args, option)) is not None and given < 1:
+            raise SettingError(f"--{option} {given}: give a whole number of 1 or more")
+    written = experiments.get(args.name).run_from(args)
+    for path in written:
+        print(f"recorded {path}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run, and turn the errors a reader can mend into one line and exit code 2."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except AlexNetLibError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

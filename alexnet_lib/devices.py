@@ -1,0 +1,63 @@
+"""Choosing the device, and the few process settings that training speed hangs on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+import torch
+
+from .errors import SettingError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Turn "auto", "cpu", "cuda" or "cuda:1" into a device that exists here.
+
+    "auto" is the first GPU where there is one, else the CPU. Raises SettingError for a GPU that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingError(f"device {name!r} is not known; use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise SettingError(
+                f"device {name!r} was asked for, but PyTorch sees {count} CUDA GPU(s) here; "
+                "use cpu or auto, or check the driver with nvidia-smi"
+            )
+    return device
+
+
+def describe_device(device: torch.device) -> str:
+    """One line naming the hardware, for records: "NVIDIA H200" or "x86_64 CPU, 2 cores, 1 thread"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{cpu_name()}, {os.cpu_count()} cores, {torch.get_num_threads()} thread(s)"
+
+
+def cpu_name() -> str:
+    """The processor's own name where the system tells it (Linux), else the machine type."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
+
+
+def keep_freed_memory() -> bool:
+    """Ask glibc to keep freed blocks instead of returning them to the system at once; True where it did.
+
+    A training step on the CPU frees and asks for the same large activations again and again; getting them
+    back from the system as fresh zeroed pages took about a fifth of the step of the CIFAR-10 network
+    (`python -m alexnet_lib bench cifar` measures it). On other C libraries nothing is changed.
+    """
+    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, mmap_threshold = -1, -3
+    return bool(mallopt(mmap_threshold, 32 * 1024 * 1024)) and bool(mallopt(trim_threshold, 2**31 - 1))

@@ -1,0 +1,229 @@
+"""ReLU against tanh (claims C01, C02; section 3.1, Figure 1): passes to 25% training error on CIFAR-10.
+
+Small, as the chapter runs it: `live_race`. Full, as it is recorded: `run` behind
+`python -m alexnet_lib experiment relu-vs-tanh --full`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import records
+from ..augment import PixelScale
+from ..datasets import ImageSet
+from ..devices import describe_device, keep_freed_memory, pick_device
+from ..errors import RecordError, SettingError
+from ..small_nets import ARCHITECTURES, NONLINEARITIES, SmallNet, SmallNetConfig
+from ..train import TrainResult, TrainSettings, fit
+from .pool import Workplace, default_jobs, image_set, run_race, settings_of
+from .race import SWEEP_SEED, Contender, summarise
+
+NAME = "relu-vs-tanh"
+CLAIMS = ["C01", "C02"]
+SUMMARY = "passes to 25% training error on CIFAR-10, each nonlinearity at its own best learning rate (C01, C02)"
+TARGET = 0.25
+FULL_CAP, SMALL_CAP = 60, 20
+SMALL_IMAGES = 10_000
+# Half-decade grids around where each pixel scale learns, the likeliest first; a winner at the edge extends them.
+GRIDS = {"0-255": (0.003, 0.01, 0.001), "unit": (0.03, 0.01, 0.1)}
+# Starting weights and pixel scale; the first is the 2012 code's pair, the second today's, the others separate the two.
+CONDITIONS = (("2012", "0-255"), ("today", "unit"), ("2012", "unit"), ("today", "0-255"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one call runs: every combination of the lists, `seeds` of each, on `images` training images (None: all)."""
+
+    nonlinearities: tuple[str, ...]
+    architectures: tuple[str, ...]
+    conditions: tuple[tuple[str, str], ...]
+    seeds: int
+    passes: int
+    images: int | None
+
+
+def default_plan(full: bool, on_gpu: bool) -> Plan:
+    """The small run; the full run on a CPU (hours); the full run on a GPU: every nonlinearity, three architectures."""
+    if not full:
+        return Plan(("relu", "tanh"), ("80sec",), CONDITIONS[:1], 1, SMALL_CAP, SMALL_IMAGES)
+    if on_gpu:
+        return Plan(tuple(NONLINEARITIES), ("80sec", "18pct", "deep"), CONDITIONS, 10, FULL_CAP, None)
+    return Plan(("relu", "tanh"), ("80sec",), CONDITIONS, 3, FULL_CAP, None)
+
+
+def run_from(args: argparse.Namespace) -> list[Path]:
+    """The command line's entry: `args` has full, out, data, device, jobs, seeds and only."""
+    plan = default_plan(args.full, pick_device(args.device).type == "cuda")
+    if args.seeds:
+        plan = replace(plan, seeds=args.seeds)
+    if args.only:
+        plan = narrowed(plan, args.only.split(","))
+    return run(plan, out=args.out, data=args.data, device=args.device, jobs=args.jobs)
+
+
+def narrowed(plan: Plan, wanted: list[str]) -> Plan:
+    """The plan cut to the named nonlinearities, architectures and conditions ("2012/0-255"); a kind not named stays.
+
+    Names outside the default plan may be asked for. Raises SettingError for a name that is none of these.
+    """
+    conditions = {"/".join(condition): condition for condition in CONDITIONS}
+    kinds = {"nonlinearities": NONLINEARITIES, "architectures": ARCHITECTURES, "conditions": conditions}
+    known = {name: kind for kind, names in kinds.items() for name in names}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise SettingError(f"--only: {unknown[0]!r} is not known; use {', '.join(known)}")
+    for kind in kinds:
+        chosen = tuple(conditions.get(name, name) for name in wanted if known[name] == kind)
+        if chosen:
+            plan = replace(plan, **{kind: chosen})
+    return plan
+
+
+def contenders_of(plan: Plan, deviation: float, target: float = TARGET) -> list[Contender]:
+    """The entries of the race, most telling first; separating starts from pixels is done for ReLU and tanh only."""
+    entries = []
+    for start, pixels in plan.conditions:
+        crossed = (start, pixels) in CONDITIONS[2:]
+        for architecture in plan.architectures[:1] if crossed else plan.architectures:
+            for nonlinearity in plan.nonlinearities:
+                if crossed and nonlinearity not in ("relu", "tanh"):
+                    continue
+                net = SmallNetConfig(architecture, nonlinearity, start, pixels, deviation=round(deviation, 4))
+                name = f"{architecture}_{start}_{pixels}_{nonlinearity}"
+                run = name if plan.images is None else f"{name}_{plan.images}-images"
+                settings = TrainSettings(rate=1.0, passes=plan.passes, target_error=target)
+                entries.append(Contender(run, net, settings, list(GRIDS[pixels]), plan.seeds))
+    return entries
+
+
+def take_up(contender: Contender, out: Path) -> None:
+    """Take from the record in `out`, if there is one, what it already holds. Raises RecordError if it does not fit."""
+    record = records.load(NAME, contender.run, out)
+    if not record:
+        return
+    wanted = settings_of(contender)
+    held = {key: record["configuration"].get(key) for key in wanted}
+    if held != wanted:
+        path = out / NAME / f"{contender.run}.json"
+        raise RecordError(f"{path} was recorded with other settings; move it away or use another --out folder")
+    for outcome in record["curves"]:
+        contender.outcomes[outcome["rate"], outcome["seed"]] = outcome
+    tried = {rate for rate, seed in contender.outcomes if seed == SWEEP_SEED}
+    beyond = [rate for rate in sorted(tried) if rate not in contender.rates]
+    contender.rates += beyond
+    contender.extensions = len(beyond)
+
+
+def record_of(contender: Contender, train: ImageSet, test: ImageSet, place: Workplace, command: str) -> dict[str, Any]:
+    """The record of a contender as it stands."""
+    outcomes = [contender.outcomes[key] for key in sorted(contender.outcomes)]
+    device = torch.device(place.device)
+    return {
+        "experiment": NAME,
+        "run": contender.run,
+        "claims": CLAIMS,
+        **records.circumstances(describe_device(device), command),
+        "configuration": {**settings_of(contender), "rates": sorted(contender.rates), "seeds_wanted": contender.seeds},
+        "dataset": {**train.provenance(), "test_images": len(test), "test_checksum": test.provenance()["checksum"]},
+        "seeds": sorted({outcome["seed"] for outcome in outcomes}),
+        "seconds": sum(outcome["seconds"] for outcome in outcomes),
+        "curves": outcomes,
+        "result": summarise(contender, TARGET),
+    }
+
+
+def run(
+    plan: Plan, *, out: Path | None = None, data: str | None = None, device: str = "auto", jobs: int | None = None,
+    command: str | None = None,
+) -> list[Path]:  # fmt: skip
+    """Run the plan, writing a record after every training run; what `out` already holds is not run again.
+
+    Returns the records' paths. The stand-in is refused: its figures would say nothing about CIFAR-10.
+    """
+    chosen = pick_device(device)
+    out = Path(out) if out is not None else records.recorded_root()
+    train, test = (image_set(split, data, plan.images) for split in ("train", "test"))
+    if train.stand_in:
+        raise SettingError(
+            "this experiment is recorded on CIFAR-10 only, and none was found; get it with "
+            "`python -m alexnet_lib data fetch cifar10`, or point ALEXNET_DATA or --data at it"
+        )
+    deviation = PixelScale.fit(train.images, "unit").deviation
+    contenders = contenders_of(plan, deviation)
+    for contender in contenders:
+        take_up(contender, out)
+    jobs = jobs or default_jobs(chosen.type)
+    threads = max(1, default_jobs("cpu") // jobs) if chosen.type == "cpu" else 1
+    place = Workplace(data, plan.images, str(chosen), threads, out / NAME / ".checkpoints")
+    announce(plan, contenders, train, chosen, jobs, threads)
+    command = command or shlex.join(["python", "-m", "alexnet_lib", *sys.argv[1:]])
+    paths = {}
+
+    def write(contender: Contender) -> None:
+        paths[contender.run] = records.write(record_of(contender, train, test, place, command), out)
+
+    if not run_race(contenders, place, jobs, write):
+        print("stopped; the same command goes on from here")
+        raise KeyboardInterrupt
+    return list(paths.values())
+
+
+def announce(
+    plan: Plan, contenders: list[Contender], train: ImageSet, device: torch.device, jobs: int, threads: int
+) -> None:
+    """Print what will be run, and how long it would take if every run went to its cap."""
+    left = [contender for contender in contenders if contender.due()]
+    runs = sum(len(set(c.rates) - set(c.swept())) + c.seeds - 1 for c in left)
+    speed = images_a_second(train, device, threads)
+    minutes = runs * plan.passes * len(train) / speed / jobs / 60
+    print(f"{NAME}: {train.label}")
+    print(f"device {describe_device(device)}; {jobs} runs at a time, {threads} thread(s) each")
+    print(
+        f"{len(left)} of {len(contenders)} contenders have runs left: about {runs}, each of at most {plan.passes} passes"
+    )
+    print(
+        f"{speed:,.0f} images/s measured for one run: at most about {minutes:,.0f} minutes, mostly far less", flush=True
+    )
+
+
+def images_a_second(train: ImageSet, device: torch.device, threads: int, batches: int = 12) -> float:
+    """Training speed of the ReLU network, measured over a few batches after a warm-up."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    few = train.images[: 128 * batches], train.labels[: 128 * batches]
+    scale, settings = PixelScale.fit(few[0]), TrainSettings(rate=1e-6, passes=1, points=1)
+    fit(SmallNet(seed=0), *few, settings, scale, device=device)
+    began = time.perf_counter()
+    fit(SmallNet(seed=0), *few, settings, scale, device=device)
+    return 128 * batches / (time.perf_counter() - began)
+
+
+def live_race(
+    train: ImageSet, rates: dict[str, float], *, seeds: Iterable[int] = (0,), passes: float = 5, start: str = "2012",
+    pixels: str = "0-255", device: torch.device | str = "cpu", progress: bool = True,
+) -> dict[str, list[TrainResult]]:  # fmt: skip
+    """Train one small network per nonlinearity and seed, for the chapter; {nonlinearity: [result a seed]}.
+
+    train: the images to use, all of them; rates: {nonlinearity: learning rate}.
+    """
+    scale = PixelScale.fit(train.images, pixels)
+    deviation = PixelScale.fit(train.images, "unit").deviation
+    results: dict[str, list[TrainResult]] = {name: [] for name in rates}
+    for name, rate in rates.items():
+        for seed in seeds:
+            config = SmallNetConfig("80sec", name, start, pixels, classes=len(train.classes), deviation=deviation)
+            settings = TrainSettings(rate=rate, passes=passes)
+            results[name].append(
+                fit(SmallNet(config, seed=seed), train.images, train.labels, settings, scale, seed=seed,
+                    device=device, label=f"{NONLINEARITIES[name].label}, seed {seed}", progress=progress)
+            )  # fmt: skip
+    return results

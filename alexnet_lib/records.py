@@ -1,0 +1,147 @@
+"""Recorded runs: every measured number that the book shows without computing it on the page is in one of these files.
+
+A record is data/recorded/<experiment>/<run>.json. What it must hold is REQUIRED below; `validate` says what is missing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+import torchvision
+
+from . import __version__
+from .errors import RecordError
+from .files import write_text
+
+REQUIRED: dict[str, type | tuple[type, ...]] = {
+    "experiment": str,
+    "run": str,
+    "kind": str,
+    "claims": list,
+    "command": str,
+    "configuration": dict,
+    "dataset": dict,
+    "seeds": list,
+    "commit": str,
+    "date": str,
+    "device": str,
+    "versions": dict,
+    "seconds": (int, float),
+    "curves": list,
+    "result": dict,
+}
+DATASET_REQUIRED = ("name", "source", "checksum", "images", "stand_in")
+
+
+def recorded_root() -> Path:
+    """The folder that holds the records: data/recorded of the repository this package stands in, or of the cwd."""
+    beside = Path(__file__).resolve().parent.parent / "data" / "recorded"
+    return beside if beside.parent.parent.joinpath("pyproject.toml").exists() else Path("data") / "recorded"
+
+
+def validate(record: Any, where: str = "record") -> None:
+    """Raise RecordError, naming `where` and the field, unless the record is complete and says what it is."""
+    if not isinstance(record, dict):
+        raise RecordError(f"{where}: a record is a JSON object, this is a {type(record).__name__}")
+    for name, kind in REQUIRED.items():
+        if name not in record:
+            raise RecordError(f"{where}: the field {name!r} is missing")
+        if not isinstance(record[name], kind) or isinstance(record[name], bool):
+            raise RecordError(f"{where}: the field {name!r} holds a {type(record[name]).__name__}")
+    if record["kind"] != "measured":
+        raise RecordError(f"{where}: kind is {record['kind']!r}; only 'measured' runs are kept")
+    for name in DATASET_REQUIRED:
+        if name not in record["dataset"]:
+            raise RecordError(f"{where}: the data set's {name!r} is missing")
+    for name in ("experiment", "run", "command", "commit", "device"):
+        if not record[name].strip():
+            raise RecordError(f"{where}: the field {name!r} is empty")
+    if not record["seeds"]:
+        raise RecordError(f"{where}: no seed is recorded, so nothing was measured")
+
+
+def write(record: dict[str, Any], root: Path | None = None) -> Path:
+    """Check the record and write it to <root>/<experiment>/<run>.json, all of it or nothing; return the path."""
+    validate(record)
+    path = Path(root or recorded_root()) / record["experiment"] / f"{record['run']}.json"
+    write_text(path, json.dumps(_rounded(record), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read one record. Raises RecordError naming the file when it is not JSON, or not a complete record."""
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} is not JSON ({error}); restore it with git, or delete it and run again") from error
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
+    validate(record, str(path))
+    return record
+
+
+def load(experiment: str, run: str | None = None, root: Path | None = None) -> dict[str, Any]:
+    """All records of an experiment as {run: record}, or with `run` that one; {} where nothing was recorded yet."""
+    folder = Path(root or recorded_root()) / experiment
+    if run is not None:
+        path = folder / f"{run}.json"
+        return read(path) if path.exists() else {}
+    return {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
+
+
+def circumstances(device: str, command: str) -> dict[str, Any]:
+    """What every record says of where it came from: command, commit, date, device, versions."""
+    return {
+        "kind": "measured",
+        "command": command,
+        "commit": current_commit(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "device": device,
+        "versions": {
+            "alexnet_lib": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": numpy.__version__,
+            "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def current_commit() -> str:
+    """The commit of the repository this package stands in, with "+changes" if files differ from it, else "unknown".
+
+    ALEXNET_COMMIT names it where the code runs from a copy without its history.
+    """
+    named = os.environ.get("ALEXNET_COMMIT")
+    if named:
+        return named
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(here))
+        return git("rev-parse", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return f"unknown (alexnet_lib {__version__})"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value
