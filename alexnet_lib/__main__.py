@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from .bench import add_bench_parser
 from .errors import AlexNetLibError, SettingError
 
 
@@ -16,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="{data,experiment,bench}")
     add_experiment_parser(commands)
+    add_bench_parser(commands)
     return top
 
 

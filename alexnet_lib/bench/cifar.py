@@ -1,0 +1,185 @@
+"""`bench cifar`: what feeding the CIFAR-10 network costs, beside torchvision's data set in a DataLoader."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
+
+from ..augment import PixelScale
+from ..datasets import ImageSet, load_cifar10
+from ..devices import describe_device, keep_freed_memory, pick_device
+from ..errors import SettingError
+from ..optimiser import PaperSGD
+from ..small_nets import SmallNet, SmallNetConfig
+from ..train import TrainSettings, make_batches
+from . import Timing, print_table, take_turns
+
+BATCH, PADDING, CROP = 128, 4, 32
+
+
+class PublishedCIFAR10(torchvision.datasets.CIFAR10):
+    """torchvision's own CIFAR10 over batch files written from an ImageSet: the same work for each image.
+
+    Only the check of the publisher's md5 is left out, since the files are not the publisher's.
+    """
+
+    base_folder = "batches"
+    train_list = [["data_batch_1", ""]]
+    meta = {"filename": "batches.meta", "key": "label_names", "md5": ""}
+
+    def _check_integrity(self) -> bool:
+        return True
+
+    def _load_meta(self) -> None:
+        with open(Path(self.root) / self.base_folder / self.meta["filename"], "rb") as file:
+            self.classes = pickle.load(file)["label_names"]
+
+
+def write_batches(images: ImageSet, root: Path) -> None:
+    """Write an ImageSet as one batch file in the publisher's format under root/batches."""
+    folder = root / PublishedCIFAR10.base_folder
+    folder.mkdir(parents=True)
+    data = images.images.reshape(len(images), -1).numpy()
+    (folder / "data_batch_1").write_bytes(pickle.dumps({"data": data, "labels": images.labels.tolist()}))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list(images.classes)}))
+
+
+def torchvision_loader(root: Path, scale: PixelScale, workers: int) -> DataLoader:
+    """The usual way: torchvision's CIFAR10 with crop, reflection, tensor and normalisation image by image."""
+    mean = scale.mean.mean((1, 2)) / 255
+    transform = v2.Compose(
+        [
+            v2.RandomCrop(CROP, padding=PADDING),
+            v2.RandomHorizontalFlip(),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean.tolist(), [scale.deviation / 255] * 3),
+        ]
+    )
+    data = PublishedCIFAR10(str(root), transform=transform)
+    return DataLoader(data, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
+
+
+def batches_of(loader: DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches without end, one pass after another: the workers of a pass are started once, in the warm-up."""
+    while True:
+        yield from loader
+
+
+def our_batches(
+    images: ImageSet, scale: PixelScale, device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The same from our pipeline: bytes kept on the device, whole batches cropped, reflected and scaled there."""
+    settings = TrainSettings(rate=1.0, crop=CROP, padding=PADDING, batch_size=BATCH)
+    pixels = images.images.to(device).contiguous(memory_format=torch.channels_last)
+    labels, scale = images.labels.to(device), scale.to(device)
+    for number in itertools.count():
+        for batch, target in make_batches(pixels, labels, settings, 0, number):
+            yield scale(batch), target
+
+
+def taker(batches: Iterator, count: int, device: torch.device) -> Callable[[], int]:
+    """A contestant that takes `count` batches and waits until the device has them."""
+
+    def take() -> int:
+        for images, _ in itertools.islice(batches, count):
+            images = images.to(device, non_blocking=True)
+        synchronise(device)
+        return count * BATCH
+
+    return take
+
+
+def stepper(images: ImageSet, scale: PixelScale, count: int, device: torch.device) -> Callable[[], int]:
+    """A contestant that trains the ReLU network for `count` steps on one batch that is already there."""
+    batch, labels = next(our_batches(images, scale, device))
+    net = SmallNet(SmallNetConfig(pixels="unit", start="today", classes=len(images.classes)), seed=0)
+    net.to(device, memory_format=torch.channels_last)
+    optimiser = PaperSGD(net.parameters(), 1e-6)
+
+    def step() -> int:
+        for _ in range(count):
+            optimiser.zero_grad(set_to_none=True)
+            F.cross_entropy(net(batch), labels).backward()
+            optimiser.step()
+        synchronise(device)
+        return count * BATCH
+
+    return step
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU to finish; a CPU has by then."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print the table."""
+    for option in ("batches", "rounds", "threads"):
+        if (given := getattr(args, option)) is not None and given < 1:
+            raise SettingError(f"--{option} {given}: give a whole number of 1 or more")
+    device = pick_device(args.device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    images = load_cifar10("train", args.data)
+    scale = PixelScale.fit(images.images, "unit")
+    print(f"{images.label}; {describe_device(device)}; batches of {BATCH}")
+    plain = take_turns({"step": stepper(images, scale, args.batches, device)}, max(1, args.rounds // 2))["step"]
+    kept = device.type == "cpu" and keep_freed_memory()
+    with tempfile.TemporaryDirectory() as folder:
+        write_batches(images, Path(folder))
+        workers = max(1, torch.get_num_threads())
+        timings = take_turns(
+            {
+                "ours": taker(our_batches(images, scale, device), args.batches, device),
+                "one": taker(batches_of(torchvision_loader(Path(folder), scale, 0)), args.batches, device),
+                "workers": taker(batches_of(torchvision_loader(Path(folder), scale, workers)), args.batches, device),
+                "step": stepper(images, scale, args.batches, device),
+            },
+            args.rounds,
+        )
+    report(timings, plain if kept else None, workers)
+    return 0
+
+
+def report(timings: dict[str, Timing], plain: Timing | None, workers: int) -> None:
+    """Print images a second, the ratio to our pipeline, and what each pipeline costs as a share of a training step."""
+    names = {
+        "ours": "alexnet_lib: batches of bytes",
+        "one": "torchvision CIFAR10 + DataLoader, no worker",
+        "workers": f"torchvision CIFAR10 + DataLoader, {workers} worker(s)",
+        "step": "training step of the network (80sec, ReLU)",
+    }
+    ours, step = timings["ours"].median, timings["step"].median
+    rows = []
+    for key, name in names.items():
+        t = timings[key]
+        feeding = key != "step"
+        rows.append(
+            (
+                name,
+                f"{t.median:,.0f}",
+                f"{t.lowest:,.0f} to {t.highest:,.0f}",
+                f"{ours / t.median:.1f}" if feeding else "",
+                f"{step / t.median:.1%}" if feeding else "",
+            )
+        )
+    print_table(
+        "input: random 32 x 32 crops of 40 x 40, reflections, mean and deviation, to float32 on the device",
+        ("", "images/s (median)", "range", "ours is faster by", "share of a step"),
+        rows,
+    )
+    if plain:
+        share = plain.median / step
+        print(f"the step before freed memory was kept: {plain.median:,.0f} images/s, {share:.2f} of the above")
