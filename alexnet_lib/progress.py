@@ -24,7 +24,8 @@ def progress(iterable: Iterable | None = None, *, total: int | None = None, desc
     if _in_live_notebook():
         options |= {"file": _Display(), "ncols": 80, "dynamic_ncols": False}
         return _NotebookBar(iterable, total=total, desc=desc, **options)
-    return tqdm(iterable, total=total, desc=desc, disable=not sys.stderr.isatty(), **options)
+    options.setdefault("disable", not sys.stderr.isatty())
+    return tqdm(iterable, total=total, desc=desc, **options)
 
 
 class _NotebookBar(tqdm):

@@ -11,18 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from .augment import PixelScale, random_crop_reflect
 from .errors import SettingError, TrainingError
 from .files import atomic_path
 from .optimiser import PaperSGD
+from .progress import progress as progress_bar
 
 EVALUATION_BATCH = 500
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} passes [{elapsed}<{remaining}{postfix}]"
 
 
 @dataclass(frozen=True)
@@ -199,8 +201,8 @@ def fit(
     if checkpoint is not None and checkpoint.exists():
         run.load(checkpoint, identity)
     passes = math.ceil(settings.passes)
-    shown = {"desc": label, "unit": "pass", "disable": not progress, "leave": False}
-    with tqdm(total=passes, initial=run.finished_passes, **shown) as bar:
+    shown = {"desc": label, "unit": "pass", "bar_format": BAR} | ({} if progress else {"disable": True})
+    with progress_bar(total=passes, initial=run.finished_passes, **shown) as bar:
         try:
             while run.finished_passes < passes and run.result.ended == "cap":
                 _one_pass(run, images, labels, settings, scale, seed, bar, on_point)
@@ -213,7 +215,7 @@ def fit(
 
 def _one_pass(
     run: _Run, images: torch.Tensor, labels: torch.Tensor, settings: TrainSettings, scale: PixelScale, seed: int,
-    bar: tqdm, on_point: Callable[[dict[str, float]], bool | None] | None,
+    bar: Any, on_point: Callable[[dict[str, float]], bool | None] | None,
 ) -> None:  # fmt: skip
     """One pass through the training set, or less where the target or the cap comes first."""
     began, base_seconds, result = time.perf_counter(), run.result.seconds, run.result

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ..augment import PixelScale
 from ..datasets import ImageSet, load_cifar10
 from ..devices import keep_freed_memory
 from ..errors import TrainingError
 from ..files import write_text
+from ..progress import progress
 from ..small_nets import SmallNet
 from ..train import TrainResult, error_rate, fit
 from .race import SWEEP_SEED, Contender, Unit
@@ -114,7 +114,7 @@ def run_race(contenders: Sequence[Contender], place: Workplace, jobs: int, recor
     context = multiprocessing.get_context("spawn")
     under_way: dict[concurrent.futures.Future, tuple[Contender, Unit]] = {}
     began = time.perf_counter()
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool, tqdm(unit="run", leave=False) as bar:
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool, progress(total=0, unit="run") as bar:
         try:
             while True:
                 _submit(pool, contenders, under_way, place, jobs)

@@ -187,9 +187,7 @@ def announce(
     minutes = runs * plan.passes * len(train) / speed / jobs / 60
     print(f"{NAME}: {train.label}")
     print(f"device {describe_device(device)}; {jobs} runs at a time, {threads} thread(s) each")
-    print(
-        f"{len(left)} of {len(contenders)} contenders have runs left: about {runs}, each of at most {plan.passes} passes"
-    )
+    print(f"{len(left)} of {len(contenders)} contenders have runs left: about {runs} of at most {plan.passes} passes")
     print(
         f"{speed:,.0f} images/s measured for one run: at most about {minutes:,.0f} minutes, mostly far less", flush=True
     )
@@ -207,23 +205,48 @@ def images_a_second(train: ImageSet, device: torch.device, threads: int, batches
     return 128 * batches / (time.perf_counter() - began)
 
 
-def live_race(
-    train: ImageSet, rates: dict[str, float], *, seeds: Iterable[int] = (0,), passes: float = 5, start: str = "2012",
-    pixels: str = "0-255", device: torch.device | str = "cpu", progress: bool = True,
-) -> dict[str, list[TrainResult]]:  # fmt: skip
-    """Train one small network per nonlinearity and seed, for the chapter; {nonlinearity: [result a seed]}.
+@dataclass(frozen=True)
+class LiveRun:
+    """A network trained in a chapter: the net, the pixel scale it expects, and how training went."""
 
-    train: the images to use, all of them; rates: {nonlinearity: learning rate}.
+    net: SmallNet
+    scale: PixelScale
+    result: TrainResult
+
+    @property
+    def error(self) -> float:
+        """Training error over the last whole pass."""
+        return self.result.curve[-1]["pass_error"]
+
+
+def live_race(
+    train: ImageSet,
+    rates: dict[str, float],
+    *,
+    seeds: Iterable[int] = (0,),
+    passes: float = 5,
+    start: str = "2012",
+    pixels: str = "0-255",
+    device: torch.device | str = "cpu",
+) -> dict[str, list[LiveRun]]:
+    """Train one small network for each nonlinearity and seed, as the chapter does: {nonlinearity: [a run a seed]}.
+
+    train: the images to use, all of them; rates: {nonlinearity: learning rate}. Ctrl-C returns what there is by then.
     """
+    keep_freed_memory()
     scale = PixelScale.fit(train.images, pixels)
     deviation = PixelScale.fit(train.images, "unit").deviation
-    results: dict[str, list[TrainResult]] = {name: [] for name in rates}
-    for name, rate in rates.items():
+    settings = {name: TrainSettings(rate=rate, passes=passes) for name, rate in rates.items()}
+    runs: dict[str, list[LiveRun]] = {name: [] for name in rates}
+    for name in rates:
         for seed in seeds:
             config = SmallNetConfig("80sec", name, start, pixels, classes=len(train.classes), deviation=deviation)
-            settings = TrainSettings(rate=rate, passes=passes)
-            results[name].append(
-                fit(SmallNet(config, seed=seed), train.images, train.labels, settings, scale, seed=seed,
-                    device=device, label=f"{NONLINEARITIES[name].label}, seed {seed}", progress=progress)
+            net, label = SmallNet(config, seed=seed), f"{NONLINEARITIES[name].label}, seed {seed}"
+            result = fit(
+                net, train.images, train.labels, settings[name], scale, seed=seed, device=device, label=label,
+                progress=True,
             )  # fmt: skip
-    return results
+            runs[name].append(LiveRun(net, scale, result))
+            if result.ended == "stopped":
+                return runs
+    return runs
