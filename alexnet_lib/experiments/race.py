@@ -55,7 +55,9 @@ class Contender:
         """
         missing = [rate for rate in self.rates if (rate, SWEEP_SEED) not in self.outcomes]
         if not missing:
-            missing = self._beyond_the_edge()
+            missing = self._edge()
+            self.rates += missing
+            self.extensions += len(missing)
         if missing:
             units = [self._unit(rate, SWEEP_SEED) for rate in missing]
         else:
@@ -71,19 +73,18 @@ class Contender:
         """All rates that the sweep has tried, lowest first."""
         return sorted(rate for rate, seed in self.outcomes if seed == SWEEP_SEED)
 
-    def _beyond_the_edge(self) -> list[float]:
+    def _edge(self) -> list[float]:
+        """The rate beyond the edge of the grid at which the best one lies, if it lies at one; else []."""
         tried, best = self.swept(), self.best_rate()
         if self.extensions >= MOST_EXTENSIONS or len(self.rates) == 1:
             return []
         if best == tried[-1]:
-            beyond = best * RATE_STEP
-        elif best == tried[0]:
-            beyond = best / RATE_STEP
-        else:
-            return []
-        self.extensions += 1
-        self.rates.append(tidy_rate(beyond))
-        return self.rates[-1:]
+            return [tidy_rate(best * RATE_STEP)]
+        return [tidy_rate(best / RATE_STEP)] if best == tried[0] else []
+
+    def sweep_done(self) -> bool:
+        """True when every rate of the grid was tried and the best is not at its edge (or the grid may not grow)."""
+        return all(rate in self.swept() for rate in self.rates) and not self._edge()
 
     def best_rate(self) -> float:
         """The rate of the best sweep run: fewest passes to the target, else lowest training error."""
@@ -137,6 +138,7 @@ def summarise(contender: Contender, target: float) -> dict[str, Any]:
         "best_rate": contender.best_rate(),
         "seeds_run": len(runs),
         "seeds_wanted": contender.seeds,
+        "sweep_done": contender.sweep_done(),
         "complete": not contender.due(),
         "target_passes": [o["target_passes"] for o in runs],
         "median_passes": statistics.median(reached) if len(reached) == len(runs) else None,
