@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+OF_THE_BOOK = ("tests/test_book", "tests/test_build", "tests/test_pages")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Build:
 def kind(nodeid: str) -> str:
     if ".ipynb::" in nodeid:
         return "notebook cells"
-    return "book and pages" if nodeid.startswith(("tests/test_book", "tests/test_build", "tests/test_pages")) else "library"
+    return "book and pages" if nodeid.startswith(OF_THE_BOOK) else "library"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
