@@ -18,7 +18,7 @@
   }
   for (const drawing of document.querySelectorAll('svg, canvas')) {
     const named = label(drawing) || drawing.querySelector(':scope > title');
-    if (!named && !drawing.closest('[aria-hidden=true], mjx-container, [role=img][aria-label]')) {
+    if (!named && !drawing.closest('[aria-hidden=true], mjx-container, [role=img][aria-label], button[aria-label]')) {
       wrong.push('drawing without a name: ' + start(drawing));
     }
   }
