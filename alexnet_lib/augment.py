@@ -26,7 +26,7 @@ def random_crop_reflect(
     if padding:
         images = F.pad(images, (padding,) * 4)
     n, _, height, width = images.shape
-    if size > min(height, width):
+    if not 1 <= size <= min(height, width):
         raise SettingError(f"a crop of {size} pixels does not fit into images of {height} x {width}")
     tops = torch.randint(height - size + 1, (n,), generator=generator)
     lefts = torch.randint(width - size + 1, (n,), generator=generator)
@@ -68,15 +68,18 @@ class PixelScale:
 
         Where the images are crops of larger ones, the mean image's centre of their size is taken.
         """
-        mean = centre(self.mean, images.shape[-1])
+        mean = centre(self.mean, *images.shape[-2:])
         scaled = images.to(torch.float32) - mean
         return scaled if self.deviation == 1.0 else scaled.mul_(1 / self.deviation)
 
 
-def centre(image: torch.Tensor, size: int) -> torch.Tensor:
-    """The central `size` x `size` window of (..., H, W)."""
-    top, left = (image.shape[-2] - size) // 2, (image.shape[-1] - size) // 2
-    return image[..., top : top + size, left : left + size]
+def centre(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The central `height` x `width` window of (..., H, W). Raises SettingError if it does not fit."""
+    rows, columns = image.shape[-2:]
+    if height > rows or width > columns:
+        raise SettingError(f"a window of {height} x {width} pixels does not fit into {rows} x {columns}")
+    top, left = (rows - height) // 2, (columns - width) // 2
+    return image[..., top : top + height, left : left + width]
 
 
 def pixel_statistics(images: torch.Tensor) -> tuple[torch.Tensor, float]:
