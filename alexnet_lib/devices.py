@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 
 import torch
 
@@ -14,14 +15,14 @@ from .errors import SettingError
 def pick_device(name: str = "auto") -> torch.device:
     """Turn "auto", "cpu", "cuda" or "cuda:1" into a device that exists here.
 
-    "auto" is the first GPU where there is one, else the CPU. Raises SettingError for a GPU that is not there.
+    "auto" is the first GPU where there is one, else the CPU. Raises SettingError for any other name, and for a GPU
+    that is not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise SettingError(f"device {name!r} is not known; use auto, cpu, cuda or cuda:N") from error
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise SettingError(f"device {name!r} is not known; use auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
