@@ -1,0 +1,81 @@
+"""Asking for hardware that is there, and for some that is not."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from alexnet_lib import devices
+from alexnet_lib.errors import SettingError
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_auto_is_the_cpu_where_there_is_no_gpu(no_gpu: None) -> None:
+    assert devices.pick_device() == torch.device("cpu")
+
+
+def test_auto_is_the_gpu_where_there_is_one(two_gpus: None) -> None:
+    assert devices.pick_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3"])
+def test_cuda_where_there_is_none_is_refused(no_gpu: None, name: str) -> None:
+    with pytest.raises(SettingError, match=rf"'{name}' was asked for, but PyTorch sees 0 CUDA GPU.*use cpu or auto"):
+        devices.pick_device(name)
+
+
+def test_the_second_gpu_is_there_and_the_third_is_not(two_gpus: None) -> None:
+    assert devices.pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(SettingError, match=r"'cuda:2' was asked for, but PyTorch sees 2"):
+        devices.pick_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:x", "cuda:-1", "meta", "mps"])
+def test_a_device_that_training_cannot_use_is_named(name: str) -> None:
+    with pytest.raises(SettingError, match=f"device '{name}' is not known; use auto, cpu, cuda or cuda:N"):
+        devices.pick_device(name)
+
+
+def test_the_cpu_is_described_with_its_cores_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cpu_name", lambda: "Some CPU @ 2 GHz")
+    monkeypatch.setattr(devices.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert devices.describe_device(torch.device("cpu")) == "Some CPU @ 2 GHz, 7 cores, 3 thread(s)"
+
+
+def test_the_cpus_name_is_never_empty() -> None:
+    assert devices.cpu_name().strip()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="changes glibc's allocator only")
+def test_freed_memory_is_kept() -> None:
+    """8 blocks of 16 MB, taken and freed ten times: fresh pages ten times, or once. In a process of its own."""
+    code = """if True:
+        import resource, torch
+        from alexnet_lib.devices import keep_freed_memory
+        def fresh_pages():
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(10):
+                blocks = [torch.ones(16 * 2**20, dtype=torch.uint8) for _ in range(8)]
+                del blocks
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        print(fresh_pages(), keep_freed_memory(), fresh_pages())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    returned, kept, fresh = done.stdout.split()
+    assert kept == "True"
+    assert int(fresh) < int(returned) / 4, done.stdout
