@@ -34,15 +34,22 @@ class Nonlinearity:
     batch_norm: bool = False
 
 
+LEAK = 0.01
+_HE = 2.0**0.5
+
+
 def _step(x: torch.Tensor) -> torch.Tensor:
     return (x > 0).to(x.dtype)
+
+
+def _leaky_step(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(x > 0, torch.ones_like(x), LEAK)
 
 
 def _tanh_slope(x: torch.Tensor) -> torch.Tensor:
     return 1 - torch.tanh(x) ** 2
 
 
-_HE = 2.0**0.5
 NONLINEARITIES: dict[str, Nonlinearity] = {
     n.name: n
     for n in (
@@ -50,9 +57,7 @@ NONLINEARITIES: dict[str, Nonlinearity] = {
         Nonlinearity("tanh", "tanh", torch.tanh, _tanh_slope),
         Nonlinearity("sigmoid", "sigmoid", torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x)),
         Nonlinearity("abs_tanh", "|tanh|", lambda x: torch.tanh(x).abs(), lambda x: torch.sign(x) * _tanh_slope(x)),
-        Nonlinearity(
-            "leaky_relu", "leaky ReLU", lambda x: F.leaky_relu(x, 0.01), lambda x: torch.where(x > 0, 1.0, 0.01), _HE
-        ),
+        Nonlinearity("leaky_relu", "leaky ReLU", lambda x: F.leaky_relu(x, LEAK), _leaky_step, _HE),
         Nonlinearity("elu", "eˣ − 1 (ELU)", F.elu, lambda x: torch.where(x > 0, 1.0, torch.exp(x)), _HE),
         Nonlinearity("tanh_bn", "batch norm + tanh", torch.tanh, _tanh_slope, batch_norm=True),
         Nonlinearity("relu_bn", "batch norm + ReLU", F.relu, _step, _HE, batch_norm=True),
@@ -184,8 +189,9 @@ def count_weights(net: nn.Module) -> int:
 def activations_by_layer(net: SmallNet, images: torch.Tensor) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
     """Run images (N, 3, H, W) through the net and keep, for each nonlinearity, its input and its output.
 
-    Returns (name, input, output) in order of depth; the tensors still belong to the graph, so after a backward pass
-    on the loss `output.grad` holds the gradient (they are made to retain it).
+    Returns (name, input, output) in order of depth, and last the logits, which no nonlinearity follows, as both. The
+    tensors still belong to the graph, so after a backward pass on the loss `output.grad` holds the gradient (they are
+    made to retain it).
     """
     kept = []
     x = images
