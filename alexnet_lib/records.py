@@ -61,7 +61,7 @@ def validate(record: Any, where: str = "record") -> None:
     for name in DATASET_REQUIRED:
         if name not in record["dataset"]:
             raise RecordError(f"{where}: the data set's {name!r} is missing")
-    for name in ("experiment", "run", "command", "commit", "device"):
+    for name in ("experiment", "run", "command", "commit", "date", "device"):
         if not record[name].strip():
             raise RecordError(f"{where}: the field {name!r} is empty")
     if not record["seeds"]:
@@ -69,10 +69,18 @@ def validate(record: Any, where: str = "record") -> None:
 
 
 def write(record: dict[str, Any], root: Path | None = None) -> Path:
-    """Check the record and write it to <root>/<experiment>/<run>.json, all of it or nothing; return the path."""
+    """Check the record and write it to <root>/<experiment>/<run>.json, all of it or nothing; return the path.
+
+    Raises RecordError for a record that is not complete, or holds what JSON does not have, such as NaN.
+    """
     validate(record)
-    path = Path(root or recorded_root()) / record["experiment"] / f"{record['run']}.json"
-    write_text(path, json.dumps(_rounded(record), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    name = f"{record['experiment']}/{record['run']}"
+    try:
+        text = json.dumps(rounded(record), indent=1, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"record {name} cannot be written as JSON: {error}") from error
+    path = Path(root or recorded_root()) / f"{name}.json"
+    write_text(path, text + "\n")
     return path
 
 
@@ -137,11 +145,12 @@ def current_commit() -> str:
         return f"unknown (alexnet_lib {__version__})"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """The value with its floats at six digits and its tuples as lists: as it reads once written to a record."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return value
