@@ -102,9 +102,9 @@ class _Tally:
         self.points = points
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor, step: int) -> None:
-        self.wrong += (logits.detach().argmax(1) != labels).sum()
-        self.loss += loss.detach()
-        bad = ~torch.isfinite(loss.detach()) & (self.first_bad < 0)
+        self.wrong += (logits.argmax(1) != labels).sum()
+        self.loss += loss
+        bad = ~torch.isfinite(loss) & (self.first_bad < 0)
         self.first_bad = torch.where(bad, step, self.first_bad)
         self.seen += len(labels)
         self.batches += 1
@@ -225,7 +225,7 @@ def _one_pass(
     last = min(steps, round((settings.passes - run.finished_passes) * steps))
     due = {round(steps * (k + 1) / settings.points) for k in range(settings.points)} | {last}
     for index, (batch, target) in enumerate(make_batches(images, labels, settings, seed, run.finished_passes), 1):
-        loss, logits = _step(run, scale(batch), target)
+        loss, logits = train_step(run.net, run.optimiser, scale(batch), target)
         tally.add(logits, target, loss, run.finished_passes * steps + index)
         bar.update(1 / steps)
         if index in due:
@@ -246,13 +246,16 @@ def _one_pass(
     run.finished_passes += 1
 
 
-def _step(run: _Run, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    logits = run.net(images)
+def train_step(
+    net: nn.Module, optimiser: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One update on a batch of normalised images (B, 3, H, W) and labels (B,); the loss and logits from before it."""
+    logits = net(images)
     loss = F.cross_entropy(logits, labels)
-    run.optimiser.zero_grad(set_to_none=True)
+    optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    run.optimiser.step()
-    return loss, logits
+    optimiser.step()
+    return loss.detach(), logits.detach()
 
 
 @torch.no_grad()
