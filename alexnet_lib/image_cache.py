@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+
+from alexnet_lib.files import atomic_path
 
 VERSION = "1"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -38,7 +39,7 @@ class Cached:
 def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
     """Where the cache of `folder`'s split may lie: under the data root, and in the user's cache folder."""
     folder = folder.resolve()
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "alexnet_lib"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "alexnet_lib"
     place = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     return (root / ".alexnet_cache" / f"{folder.name}-{split}.safetensors",
             user / f"{folder.name}-{place}-{split}.safetensors")
@@ -86,25 +87,14 @@ def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached
 
 
 def _write_whole(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_over(path)
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as temporary:
+        _remove_left_over(path)
+        temporary.write_bytes(content)
     return path
 
 
 def _remove_left_over(path: Path) -> None:
-    """Removes what a killed run left half written, an hour old at least: a younger one may still be being written."""
-    for old in path.parent.glob(f"{path.name}.*.tmp"):
+    """Removes what killed runs left half written: an hour old at least, as a younger one may still be in the making."""
+    for old in path.parent.glob(f".{path.name}.*.part"):
         if old.stat().st_mtime < time.time() - 3600:
             old.unlink(missing_ok=True)

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from alexnet_lib.errors import DataError
+from alexnet_lib.progress import progress
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_COUNTS = {"train": 50_000, "test": 10_000}
@@ -176,7 +176,7 @@ class ImageTree:
         with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
             jobs = pool.map(decode_one, range(len(entries)))
             try:
-                for _ in tqdm(jobs, total=len(entries), desc=f"decoding {split}", unit="image", leave=False, delay=1):
+                for _ in progress(jobs, total=len(entries), desc=f"decoding {split}", unit="image"):
                     pass
             except BaseException:
                 pool.shutdown(cancel_futures=True)
