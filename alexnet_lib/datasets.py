@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from alexnet_lib import image_cache
+from alexnet_lib import stand_in as drawn
 from alexnet_lib.errors import DataError
 from alexnet_lib.image_sources import Batches, ImageTree, find_cifar10
 
@@ -160,11 +161,9 @@ def draw_stand_in(split: str = "train", n: int | None = None, seed: int = 0) -> 
     the test images of a seed are drawn apart. The label says DRAWN STAND-IN: results on it say nothing of CIFAR-10.
     DataError: an unknown split, or n below 1.
     """
-    from alexnet_lib import stand_in
-
-    pixels, numbers = stand_in.draw(split, n, seed)
+    pixels, numbers = drawn.draw(split, n, seed)
     images, labels = torch.from_numpy(pixels), torch.from_numpy(numbers)
-    return ImageSet(images, labels, stand_in.CLASSES, STAND_IN_NAME, split, f"drawn from seed {seed}",
+    return ImageSet(images, labels, drawn.CLASSES, STAND_IN_NAME, split, f"drawn from seed {seed}",
                     content_checksum(images, labels), stand_in=True)
 
 
