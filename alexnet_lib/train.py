@@ -6,6 +6,7 @@ so a run that was stopped and taken up again goes through the same batches as on
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import checkpoints
 from .augment import PixelScale, random_crop_reflect
 from .errors import SettingError, TrainingError
-from .files import atomic_path
 from .optimiser import PaperSGD
 from .progress import progress as progress_bar
 
 EVALUATION_BATCH = 500
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} passes [{elapsed}<{remaining}{postfix}]"
+
+OnPoint = Callable[[dict[str, float]], bool | None]
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,21 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise SettingError(f"learning rate {self.rate} cannot train anything; give a positive number, such as 0.01")
-        if self.batch_size < 1 or self.passes <= 0 or self.points < 1:
-            raise SettingError(
-                f"batch_size {self.batch_size}, passes {self.passes} and points {self.points} must be positive"
-            )
+        if not (math.isfinite(self.passes) and self.passes > 0):
+            raise SettingError(f"passes {self.passes} must be a positive number")
+        if self.batch_size < 1 or self.points < 1:
+            raise SettingError(f"batch_size {self.batch_size} and points {self.points} must be 1 or more")
+        if self.target_error is not None and not 0 <= self.target_error <= 1:
+            raise SettingError(f"target_error {self.target_error} is a share: 0.25 for 25%")
 
 
 @dataclass
 class TrainResult:
     """What a run left: its curve, how it ended, and how long it took.
 
-    curve: one entry a point: passes (so far), error (training error of the last stretch), pass_error (of the last
-    whole pass, or of all so far in the first), loss (mean of the stretch). ended: "target", "cap", "abandoned" (by
-    on_point) or "stopped" (by Ctrl-C).
+    curve: one entry a point: passes (so far), error (training error since the last point), pass_error (of the last
+    whole pass, or of all so far in the first; up to a point's stretch more where a cap lies between two points), loss
+    (mean since the last point). ended: "target", "cap", "abandoned" (by on_point) or "stopped" (by Ctrl-C).
     target_passes: passes when the target was met, None if it was not.
     """
 
@@ -91,15 +96,18 @@ def make_batches(
 
 
 class _Tally:
-    """Counts wrong answers and losses on the device; asks the device for numbers only when a point is due."""
+    """Counts wrong answers and losses on the device; asks the device for numbers only when a point is due.
 
-    def __init__(self, device: torch.device, points: int):
+    `recent` holds (wrong, seen) of the last points, as many as make up a whole pass.
+    """
+
+    def __init__(self, device: torch.device, steps: int, batch_size: int, recent: list[tuple[float, int]]):
         self.wrong = torch.zeros((), device=device)
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
         self.first_bad = torch.full((), -1, dtype=torch.int64, device=device)
         self.seen = self.batches = 0
-        self.recent: list[tuple[float, int]] = []
-        self.points = points
+        self.steps, self.images_a_pass = steps, steps * batch_size
+        self.recent = list(recent)
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor, step: int) -> None:
         self.wrong += (logits.argmax(1) != labels).sum()
@@ -109,20 +117,23 @@ class _Tally:
         self.seen += len(labels)
         self.batches += 1
 
-    def point(self, passes: float) -> dict[str, float]:
+    def point(self, step: int) -> dict[str, float]:
+        """The curve's point after `step` steps; counting starts anew. Raises TrainingError if a loss was not finite."""
         bad = int(self.first_bad)
         if bad >= 0:
             raise TrainingError(
-                f"the loss is not a finite number at step {bad} (pass {passes:.2f}); "
+                f"the loss is not a finite number at step {bad} (pass {bad / self.steps:.2f}); "
                 "a learning rate about three times lower is the first thing to try",
                 step=bad,
             )
-        self.recent = (self.recent + [(float(self.wrong), self.seen)])[-self.points :]
-        wrong, seen = (sum(column) for column in zip(*self.recent, strict=True))
+        wrong = float(self.wrong)
+        self.recent.append((wrong, self.seen))
+        while sum(seen for _, seen in self.recent[1:]) >= self.images_a_pass:
+            self.recent.pop(0)
         result = {
-            "passes": round(passes, 4),
-            "error": float(self.wrong) / self.seen,
-            "pass_error": wrong / seen,
+            "passes": round(step / self.steps, 4),
+            "error": wrong / self.seen,
+            "pass_error": sum(wrong for wrong, _ in self.recent) / sum(seen for _, seen in self.recent),
             "loss": float(self.loss) / self.batches,
         }
         self.wrong.zero_()
@@ -133,33 +144,78 @@ class _Tally:
 
 @dataclass
 class _Run:
-    """The state of a run that a checkpoint must hold."""
+    """A run under way: what `fit` was given, and the state that a checkpoint holds."""
 
     net: nn.Module
+    images: torch.Tensor
+    labels: torch.Tensor
+    settings: TrainSettings
+    scale: PixelScale
+    seed: int
     optimiser: PaperSGD
-    result: TrainResult
+    result: TrainResult = field(default_factory=TrainResult)
     finished_passes: int = 0
     recent: list[tuple[float, int]] = field(default_factory=list)
 
-    def save(self, path: Path, identity: dict) -> None:
-        state = {
-            "identity": identity,
+    @property
+    def steps(self) -> int:
+        """Steps a pass."""
+        return len(self.images) // self.settings.batch_size
+
+    @property
+    def all_steps(self) -> int:
+        """Steps until the cap."""
+        return max(1, round(self.settings.passes * self.steps))
+
+    @property
+    def finished(self) -> bool:
+        return self.result.ended != "cap" or self.finished_passes * self.steps >= self.all_steps
+
+    def one_pass(self, bar: Any, on_point: OnPoint | None) -> None:
+        """One pass through the training set, or less where an end comes first."""
+        began, earlier, done = time.perf_counter(), self.result.seconds, self.finished_passes * self.steps
+        tally = _Tally(self.images.device, self.steps, self.settings.batch_size, self.recent)
+        last, points = min(self.steps, self.all_steps - done), self.settings.points
+        due = {round(self.steps * (k + 1) / points) for k in range(points)} | {last}
+        batches = make_batches(self.images, self.labels, self.settings, self.seed, self.finished_passes)
+        for index, (batch, labels) in enumerate(itertools.islice(batches, last), 1):
+            loss, logits = train_step(self.net, self.optimiser, self.scale(batch), labels)
+            tally.add(logits, labels, loss, done + index)
+            bar.update(1 / self.steps)
+            if index in due:
+                point = tally.point(done + index)
+                self.result.curve.append(point)
+                self.result.seconds = earlier + time.perf_counter() - began
+                bar.set_postfix_str(f"error {point['pass_error']:.1%}")
+                if self._ends_at(point, on_point):
+                    return
+        self.recent = tally.recent
+        self.finished_passes += 1
+
+    def _ends_at(self, point: dict[str, float], on_point: OnPoint | None) -> bool:
+        target = self.settings.target_error
+        if on_point is not None and on_point(point):
+            self.result.ended = "abandoned"
+        elif target is not None and point["passes"] >= 1 and point["pass_error"] <= target:
+            self.result.ended, self.result.target_passes = "target", point["passes"]
+        return self.result.ended != "cap"
+
+    def identity(self, label: str) -> dict[str, Any]:
+        """What must be equal for a checkpoint to be of this run."""
+        net = str(getattr(self.net, "config", self.net))
+        run = {"settings": asdict(self.settings), "seed": self.seed, "label": label}
+        return {**run, "net": net, "images": list(self.images.shape)}
+
+    def state(self) -> dict[str, Any]:
+        return {
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "result": asdict(self.result),
             "finished_passes": self.finished_passes,
             "recent": self.recent,
         }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
 
-    def load(self, path: Path, identity: dict) -> None:
-        try:
-            state = torch.load(path, weights_only=True, map_location="cpu")
-        except Exception as error:
-            raise TrainingError(f"checkpoint {path} cannot be read ({error}); delete it to start again") from error
-        if state["identity"] != identity:
-            raise TrainingError(f"checkpoint {path} is of a run with other settings; delete it or use another folder")
+    def take_up(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.result = TrainResult(**state["result"])
@@ -178,7 +234,7 @@ def fit(
     label: str = "",
     progress: bool = False,
     checkpoint: Path | None = None,
-    on_point: Callable[[dict[str, float]], bool | None] | None = None,
+    on_point: OnPoint | None = None,
 ) -> TrainResult:
     """Train `net` on uint8 images (N, 3, H, W) and labels (N,) until the target, the cap or Ctrl-C.
 
@@ -186,7 +242,7 @@ def fit(
     that is how the 2012 code counted. `on_point` sees each point of the curve and may return True to end the
     run. With `checkpoint`, the state is saved after every pass, and a run with the same settings and seed goes on from
     there. Ctrl-C ends the run cleanly: the curve so far is returned, ended "stopped".
-    Raises TrainingError when the loss is not finite, naming the step.
+    Raises TrainingError when the loss is not finite, naming the step, and for a checkpoint that cannot be used.
     """
     device = torch.device(device)
     if len(images) < settings.batch_size:
@@ -194,56 +250,20 @@ def fit(
     net.to(device, memory_format=torch.channels_last).train()
     # Rows of whole pixels in memory, so that the batches taken from them are channels last without another copy.
     images = images.to(device).contiguous(memory_format=torch.channels_last)
-    labels, scale = labels.to(device), scale.to(device)
     optimiser = PaperSGD(net.parameters(), settings.rate, settings.momentum, settings.weight_decay)
-    run = _Run(net, optimiser, TrainResult())
-    identity = {"settings": asdict(settings), "seed": seed, "label": label, "images": len(images)}
+    run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimiser)
     if checkpoint is not None and checkpoint.exists():
-        run.load(checkpoint, identity)
-    passes = math.ceil(settings.passes)
+        run.take_up(checkpoints.load(checkpoint, run.identity(label)))
     shown = {"desc": label, "unit": "pass", "bar_format": BAR} | ({} if progress else {"disable": True})
-    with progress_bar(total=passes, initial=run.finished_passes, **shown) as bar:
+    with progress_bar(total=math.ceil(settings.passes), initial=run.finished_passes, **shown) as bar:
         try:
-            while run.finished_passes < passes and run.result.ended == "cap":
-                _one_pass(run, images, labels, settings, scale, seed, bar, on_point)
+            while not run.finished:
+                run.one_pass(bar, on_point)
                 if checkpoint is not None:
-                    run.save(checkpoint, identity)
+                    checkpoints.save(checkpoint, run.identity(label), run.state())
         except KeyboardInterrupt:
             run.result.ended = "stopped"
     return run.result
-
-
-def _one_pass(
-    run: _Run, images: torch.Tensor, labels: torch.Tensor, settings: TrainSettings, scale: PixelScale, seed: int,
-    bar: Any, on_point: Callable[[dict[str, float]], bool | None] | None,
-) -> None:  # fmt: skip
-    """One pass through the training set, or less where the target or the cap comes first."""
-    began, base_seconds, result = time.perf_counter(), run.result.seconds, run.result
-    tally = _Tally(images.device, settings.points)
-    tally.recent = list(run.recent)
-    steps = len(images) // settings.batch_size
-    last = min(steps, round((settings.passes - run.finished_passes) * steps))
-    due = {round(steps * (k + 1) / settings.points) for k in range(settings.points)} | {last}
-    for index, (batch, target) in enumerate(make_batches(images, labels, settings, seed, run.finished_passes), 1):
-        loss, logits = train_step(run.net, run.optimiser, scale(batch), target)
-        tally.add(logits, target, loss, run.finished_passes * steps + index)
-        bar.update(1 / steps)
-        if index in due:
-            point = tally.point(run.finished_passes + index / steps)
-            result.curve.append(point)
-            result.seconds = base_seconds + time.perf_counter() - began
-            bar.set_postfix_str(f"error {point['pass_error']:.1%}")
-            if on_point is not None and on_point(point):
-                result.ended = "abandoned"
-                return
-            whole = point["passes"] >= 1
-            if settings.target_error is not None and whole and point["pass_error"] <= settings.target_error:
-                result.ended, result.target_passes = "target", point["passes"]
-                return
-        if index >= last:
-            break
-    run.recent = tally.recent
-    run.finished_passes += 1
 
 
 def train_step(
