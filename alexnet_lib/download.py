@@ -154,7 +154,7 @@ def _unpack(archive: Path, target: Path) -> None:
         unpacked = Path(temporary) / target.name
         unpacked.mkdir()
         try:
-            with tarfile.open(archive) as tar:
+            with tarfile.open(archive, "r:gz") as tar:
                 for member in tar:
                     _unpack_member(tar, member, unpacked, archive)
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:

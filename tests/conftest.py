@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from small_sets import write_tree
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_THE_BOOK = ("tests/test_book", "tests/test_build", "tests/test_pages")
@@ -36,6 +38,25 @@ def build_book(source: Path, out: Path) -> Build:
 def built_book(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """The book, built from nothing in a folder of its own: the reader's _build stays as it is."""
     return build_book(ROOT / "book", tmp_path_factory.mktemp("book"))
+
+
+@pytest.fixture
+def closed_to_the_reader(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test neither sees the reader's data, nor writes the reader's caches, nor opens the network."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+
+    def no_network(*args: object, **kwargs: object) -> None:
+        raise AssertionError(f"loading data opened {args[0]}")
+
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A data root whose one folder `photos` is a tree of the ten classes: 2 training and 1 test image a class."""
+    write_tree(tmp_path / "root" / "photos", train=2, test=1)
+    return tmp_path / "root"
 
 
 def kind(nodeid: str) -> str:
