@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -114,7 +116,8 @@ def find_data(data: str | os.PathLike | None = None) -> Batches | ImageTree | No
     """
     root = data_root(data)
     if root.is_dir():
-        return find_cifar10(root)
+        with _readable(root):
+            return find_cifar10(root)
     if root.exists():
         raise DataError(f"the data root {root} is a file, not a folder: name the folder that holds the data set")
     if _given_root(data) is not None:
@@ -140,7 +143,16 @@ def load_cifar10(split: str = "train", data: str | os.PathLike | None = None, *,
         if stand_in:
             return draw_stand_in(split)
         raise DataError(how_to_get(data_root(data)))
-    return _load_found(found, split, data_root(data))
+    with _readable(found.folder):
+        return _load_found(found, split, data_root(data))
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"the data at {folder} cannot be read ({error}): mend the file, or its permissions") from error
 
 
 def _load_found(found: Batches | ImageTree, split: str, root: Path) -> ImageSet:

@@ -136,6 +136,19 @@ def test_empty_class_folder_is_named(tree):
         load_cifar10("train", tree)
 
 
+def test_dangling_link_and_unreadable_root_are_named(tree, monkeypatch):
+    (tree / "photos" / "train" / "bird" / "gone.png").symlink_to(tree / "nowhere.png")
+    with pytest.raises(DataError, match="photos cannot be read .*No such file.*bird/gone.png.*: mend the file"):
+        load_cifar10("train", tree)
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match="root cannot be read .*Permission denied.* or its permissions"):
+        load_cifar10("train", tree)
+
+
 def test_classes_of_train_and_test_must_agree(tree):
     (tree / "photos" / "test" / "ship").rename(tree / "photos" / "test" / "boat")
     with pytest.raises(DataError, match="train/ and test/ do not hold the same classes; only one has boat"):
