@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .bench import add_bench_parser
+from .data_commands import add_data_parser
 from .errors import AlexNetLibError, SettingError
 
 
@@ -16,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m alexnet_lib", description="The library beside the runnable edition of the AlexNet paper."
     )
     commands = top.add_subparsers(title="commands", required=True, metavar="{data,experiment,bench}")
+    add_data_parser(commands)
     add_experiment_parser(commands)
     add_bench_parser(commands)
     return top
