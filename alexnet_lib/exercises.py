@@ -17,20 +17,27 @@ class when:  # noqa: N801 - reads as a word at the call
         self.condition = condition
 
 
+class Verdict(int):
+    """True or False as a number that a notebook does not show, for `check` has already said it in words."""
+
+    def _ipython_display_(self) -> None:
+        """Nothing to show."""
+
+
 def check(
     candidate: Callable,
     reference: Callable,
     cases: Iterable[Any],
     hints: Sequence[tuple[Callable | when, str]] = (),
     tol: float = 1e-6,
-) -> bool:
+) -> Verdict:
     """Compare a reader's function with the reference on every case; print what is wrong with the first that differs.
 
     cases: a tuple is the arguments of one call, anything else the only argument. Answers may be numbers, numpy
     arrays, tensors, texts, or tuples of them; numbers agree within tol * max(1, |wanted|).
     hints: (wrong_function, text): printed if the reader's answers are those of this known mistake; or
     (when(condition), text): printed if condition(got, wanted) holds for the answer that differs.
-    Returns True if all cases agree.
+    Returns a Verdict, true if all cases agree.
 
     >>> nb.check(my_relu, torch.relu, [torch.tensor([-1.0, 2.0])], hints=[(torch.abs, "that is |x|")])
     """
@@ -49,7 +56,7 @@ def check(
             return _say(f"{_call(name, args)} {problem}", _hint(hints, calls, candidate, got, wanted, tol))
         answers.append(got)
     print(f"Right: {len(calls)} of {len(calls)} cases agree.")
-    return True
+    return Verdict(True)
 
 
 def _difference(got: Any, wanted: Any, tol: float) -> str:
@@ -120,9 +127,9 @@ def _changed(given: tuple, args: tuple) -> str:
     return ""
 
 
-def _say(*lines: str) -> bool:
+def _say(*lines: str) -> Verdict:
     print("\n".join(["Not yet: " + lines[0], *(line for line in lines[1:] if line)]))
-    return False
+    return Verdict(False)
 
 
 def _is_number(value: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from alexnet_lib import origin as origins
 from alexnet_lib.errors import SettingError
-from alexnet_lib.style import PALETTE
+from alexnet_lib.style import FOREGROUND
 from alexnet_lib.svg import InlineSvg, inline_svg
 
 STILL_DPI, PHOTO_DPI = 80, 110
@@ -26,8 +26,8 @@ STYLE = (
     ".an-figure{margin:1em 0;color:var(--jp-content-font-color1,inherit)}"
     ".an-figure svg,.an-figure>img{display:block;width:100%;height:auto}"
     ".an-scroll{overflow-x:auto}"
-    ".an-figure figcaption{font-size:.9em;margin:.3em 0 0;text-align:left}"
-    ".an-origin{opacity:.8;white-space:normal}"
+    ".an-figure figcaption{font-size:.9em;font-weight:400;margin:.3em 0 0;text-align:left;color:inherit}"
+    ".an-origin{opacity:.85}"
     ".an-figure .an-still{display:none}"
     ".an-figure img.an-photo{background:#fff;border-radius:4px}"
     ".an-table{margin:1em 0;overflow-x:auto;color:var(--jp-content-font-color1,inherit)}"
@@ -50,28 +50,37 @@ def show(
     seeds: int | Sequence[int] | None = None,
     data: Any = None,
     photo: bool = False,
+    records: Sequence[str] = (),
 ) -> None:
     """Display a matplotlib figure with its alternative text and a line that says where its numbers come from.
 
     alt: what the figure shows, for those who cannot see it; at least four words. origin: "live" (computed from
     training in this notebook), "recorded" (from data/recorded) or "computed" (from a formula). seeds: how many, or
     which. data: an ImageSet, session, provenance dict or name; a live figure takes the session's. If it is the drawn
-    stand-in, the picture itself says so. photo=True stores pixels (pictures), else line art.
-    SettingError: no alternative text, or an unknown origin.
+    stand-in, the picture itself says so. photo=True stores pixels (pictures), else line art. records: the
+    "experiment/run" of every record the figure is read from. Only with one is a figure "recorded": without, it says
+    "not yet run". SettingError: no alternative text, or an unknown origin.
 
     >>> nb.show(fig, alt="Training error against passes: ReLU reaches 25% in 4, tanh in 9.", seeds=2)
     """
-    _display(figure_bundle(fig, alt=alt, caption=caption, origin=origin, seeds=seeds, data=data, photo=photo))
+    _display(
+        figure_bundle(
+            fig, alt=alt, caption=caption, origin=origin, seeds=seeds, data=data, photo=photo, records=records
+        )
+    )
 
 
 def figure_bundle(
-    fig: Any, *, alt: str, caption: str = "", origin: str = "live", seeds=None, data=None, photo: bool = False
-) -> dict[str, str]:
+    fig: Any, *, alt: str, caption: str = "", origin: str = "live", seeds=None, data=None, photo: bool = False,
+    records: Sequence[str] = (),
+) -> dict[str, str]:  # fmt: skip
     """What `show` displays: text/html, image/png (still) and text/plain. Closes the figure."""
     import matplotlib.pyplot as plt
 
     alt = checked_alt(alt)
     line, stand_in = origins.describe(origin, seeds, data)
+    if origin == "recorded" and not records:
+        line = origins.NOT_RUN
     if stand_in:
         stamp(fig)
     if photo:
@@ -82,7 +91,13 @@ def figure_bundle(
         png = still(fig)
         picture = line_art(inline_svg([fig], alt), png, alt)
     plt.close(fig)
-    return {"text/html": wrap(picture, caption, line), "image/png": png, "text/plain": alt}
+    attributes = 'class="an-figure"' + record_attribute(records)
+    return {"text/html": wrap(picture, caption, line, attributes), "image/png": png, "text/plain": alt}
+
+
+def record_attribute(records: Sequence[str]) -> str:
+    """The attribute that names the records behind a figure or table, or nothing."""
+    return f' data-record="{html.escape(" ".join(records))}"' if records else ""
 
 
 def wrap(picture: str, caption: str, origin_line: str, attributes: str = 'class="an-figure"') -> str:
@@ -113,8 +128,9 @@ def checked_alt(alt: str) -> str:
 def stamp(fig: Any) -> None:
     """Write "drawn stand-in, not CIFAR-10" across the picture."""
     fig.text(
-        0.5, 0.5, origins.STAMP, ha="center", va="center", rotation=20, fontsize=16, color=PALETTE["crimson"], alpha=0.6
-    ).set_in_layout(False)
+        0.5, 0.5, origins.STAMP, ha="center", va="center", rotation=20, fontsize=16, weight="bold", color=FOREGROUND,
+        alpha=0.5,
+    ).set_in_layout(False)  # fmt: skip
 
 
 def still(fig: Any, dpi: int = STILL_DPI, colours: int | None = 32) -> str:
@@ -131,20 +147,28 @@ def still(fig: Any, dpi: int = STILL_DPI, colours: int | None = 32) -> str:
 
 
 def table(
-    rows: Sequence[Sequence[Any]], *, header: Sequence[str], caption: str = "", origin: str = "", align: str = ""
+    rows: Sequence[Sequence[Any]],
+    *,
+    header: Sequence[str],
+    caption: str = "",
+    origin: str = "",
+    align: str = "",
+    records: Sequence[str] = (),
 ) -> None:
     """Display a table whose first column names the rows; it scrolls inside its own box on narrow screens.
 
     Cells are texts or numbers (integers get thousands separators, floats four digits). align: a letter l, c or r for
-    each column; without it, columns of numbers are set right. origin: a line under the caption.
+    each column; without it, columns of numbers are set right. origin: a line under the caption; records: as in `show`.
     SettingError: a row with another number of cells than the header.
 
     >>> nb.table([["ReLU", 4.2], ["tanh", 9.1]], header=["", "passes to 25%"], caption="Training error")
     """
-    _display(table_bundle(rows, header=header, caption=caption, origin=origin, align=align))
+    _display(table_bundle(rows, header=header, caption=caption, origin=origin, align=align, records=records))
 
 
-def table_bundle(rows, *, header, caption: str = "", origin: str = "", align: str = "") -> dict[str, str]:
+def table_bundle(
+    rows, *, header, caption: str = "", origin: str = "", align: str = "", records: Sequence[str] = ()
+) -> dict[str, str]:
     """What `table` displays: text/html and text/plain."""
     for row in rows:
         if len(row) != len(header):
@@ -153,11 +177,14 @@ def table_bundle(rows, *, header, caption: str = "", origin: str = "", align: st
     if len(align) != len(header) or set(align) - set("lcr"):
         raise SettingError(f"align={align!r}: one of l, c, r for each of the {len(header)} columns")
     texts = [[_cell(value) for value in row] for row in rows]
+    if origin == "recorded" and not records:
+        origin = origins.NOT_RUN
     heading = " ".join(part for part in (caption, f"[{origin}]" if origin else "") if part)
-    return {"text/html": _table_html(texts, header, heading, align), "text/plain": _table_text(texts, header, heading)}
+    page = _table_html(texts, header, heading, align, record_attribute(records))
+    return {"text/html": page, "text/plain": _table_text(texts, header, heading)}
 
 
-def _table_html(rows, header, heading: str, align: str) -> str:
+def _table_html(rows, header, heading: str, align: str, attributes: str = "") -> str:
     sides = [{"l": "left", "c": "center", "r": "right"}[letter] for letter in align]
 
     def cell(tag: str, text: str, side: str, scope: str = "") -> str:
@@ -179,7 +206,7 @@ def _table_html(rows, header, heading: str, align: str) -> str:
     title = f"<caption>{html.escape(heading)}</caption>" if heading else ""
     label = html.escape(heading or "table")
     return (
-        f'<div class="an-table" role="region" tabindex="0" aria-label="{label}"><style>{STYLE}</style>'
+        f'<div class="an-table" role="region" tabindex="0" aria-label="{label}"{attributes}><style>{STYLE}</style>'
         f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

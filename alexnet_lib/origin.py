@@ -9,6 +9,7 @@ from alexnet_lib.errors import SettingError
 
 ORIGINS = ("live", "recorded", "computed")
 STAMP = "drawn stand-in, not CIFAR-10"
+NOT_RUN = "not yet run"
 
 _live_data: Any = None
 

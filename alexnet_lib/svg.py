@@ -58,9 +58,11 @@ def inline_svg(figures: list, alt: str, start: int = 0) -> InlineSvg:
     if defs:
         ET.SubElement(root, _tag("defs")).extend(defs[name] for name in sorted(defs))
     root.extend(frames)
-    text = ET.tostring(root, encoding="unicode")
+    text = ET.tostring(root, encoding="unicode").replace(" />", "/>")
     key = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return InlineSvg(text.replace(_OWN, f"an{key}-"), width * 96, height * 96, key)
+    for i, name in enumerate(sorted(defs)):
+        text = text.replace(name, f"an{key}-{i}")
+    return InlineSvg(text, width * 96, height * 96, key)
 
 
 def _matplotlib_svg(figure) -> ET.Element:
@@ -86,7 +88,7 @@ def _clean(root: ET.Element, defs: dict[str, ET.Element]) -> ET.Element:
             del element.attrib["id"]
     frame = ET.Element(_tag("g"))
     frame.extend(child for child in root if child.tag not in (_tag("metadata"), _tag("defs")))
-    _drop_empty(frame)
+    _prune(frame)
     return frame
 
 
@@ -97,7 +99,8 @@ def _clean_attributes(element: ET.Element) -> None:
             del element.attrib[name]
             element.set("href", value)
         elif name in _ROUNDED:
-            element.set(name, " ".join(_NUMBER.sub(lambda m: _short(float(m[0])), value).split()))
+            rounded = _NUMBER.sub(lambda m: _short(float(m[0])), value).strip()
+            element.set(name, re.sub(r"\s*([A-Za-z])\s*", r"\1", rounded))
         elif name == "transform":
             element.set(name, re.sub(r"(translate|scale|rotate|matrix)\(([^)]*)\)", _short_transform, value))
         elif name == "style":
@@ -126,11 +129,15 @@ def _gather_definitions(root: ET.Element, defs: dict[str, ET.Element]) -> dict[s
     return names
 
 
-def _drop_empty(element: ET.Element) -> None:
+def _prune(element: ET.Element) -> None:
+    """Take out what draws nothing: empty groups, groups around one thing, shapes without line and fill."""
     for child in list(element):
-        _drop_empty(child)
-        if child.tag in (_tag("g"), _tag("defs")) and len(child) == 0:
+        _prune(child)
+        group = child.tag in (_tag("g"), _tag("defs"))
+        if group and len(child) == 0 or child.get("style") == "fill:none":
             element.remove(child)
+        elif group and len(child) == 1 and not child.attrib:
+            element[list(element).index(child)] = child[0]
 
 
 def _share(frames: list[ET.Element], defs: dict[str, ET.Element]) -> None:
