@@ -1,162 +1,160 @@
-"""Running the units of a race in several processes, stopping those that cannot win, and losing nothing."""
+"""Running the units of a race in several processes, losing nothing when it is stopped."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
 import os
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from multiprocessing.synchronize import Event
 from typing import Any
 
-import torch
+from tqdm import tqdm
 
-from ..augment import PixelScale
-from ..datasets import ImageSet, load_cifar10
-from ..devices import keep_freed_memory
 from ..errors import TrainingError
 from ..files import write_text
 from ..progress import progress
-from ..small_nets import SmallNet
-from ..train import TrainResult, error_rate, fit
-from .race import SWEEP_SEED, Contender, Unit
+from .one_run import Workplace, run_unit, start_worker
+from .race import Contender, Unit
 
-# A run whose error is still that of guessing after so many passes is given up: it is at a rate too low or too high.
-STUCK_AFTER, STUCK_ERROR = 6, 0.88
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """What every process needs: where the data is, how many images of it, the device, threads, and where to keep."""
-
-    data: str | None
-    images: int | None
-    device: str
-    threads: int
-    checkpoints: Path
-
-
-_sets: dict[Any, ImageSet] = {}
-
-
-def image_set(split: str, data: str | None, images: int | None) -> ImageSet:
-    """A split of CIFAR-10 (or the stand-in), cut to `images`; loaded once a process."""
-    key = (split, data, images)
-    if key not in _sets:
-        whole = load_cifar10(split, data)
-        _sets[key] = whole if images is None or images >= len(whole) else whole.subset(images)
-    return _sets[key]
-
-
-def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
-    """Train one unit and say how it went; a run that another rate has beaten ends as "abandoned"."""
-    torch.set_num_threads(place.threads)
-    keep_freed_memory()
-    train, test = (image_set(split, place.data, place.images) for split in ("train", "test"))
-    scale = PixelScale.fit(train.images, unit.net.pixels)
-    net = SmallNet(unit.net, seed=unit.seed)
-    name = unit.label.replace(" ", "_")
-    checkpoint, beaten = place.checkpoints / f"{name}.pt", place.checkpoints / f"{unit.run}.best"
-    diverged_at = None
-    try:
-        result = fit(
-            net, train.images, train.labels, unit.settings, scale, seed=unit.seed, device=place.device,
-            label=unit.label, checkpoint=checkpoint, on_point=_referee(unit, beaten),
-        )  # fmt: skip
-        if result.ended == "target" or result.ended == "cap":
-            result.test_error = error_rate(net, test.images, test.labels, scale, place.device)
-    except TrainingError as error:
-        if error.step is None:
-            raise
-        diverged_at, result = error.step, TrainResult(ended="diverged")
-    if result.ended != "stopped":
-        checkpoint.unlink(missing_ok=True)
-    return outcome_of(unit, result, diverged_at, place)
-
-
-def _referee(unit: Unit, beaten: Path) -> Callable[[dict[str, float]], bool]:
-    """Says, at each point of a sweep's run, whether to give it up."""
-
-    def give_up(point: dict[str, float]) -> bool:
-        if unit.seed != SWEEP_SEED:
-            return False
-        if point["passes"] >= STUCK_AFTER and point["pass_error"] > STUCK_ERROR:
-            return True
-        return beaten.exists() and point["passes"] > float(beaten.read_text())
-
-    return give_up
-
-
-def outcome_of(unit: Unit, result: TrainResult, diverged_at: int | None, place: Workplace) -> dict[str, Any]:
-    """The outcome as a record keeps it."""
-    return {
-        "rate": unit.settings.rate,
-        "seed": unit.seed,
-        "ended": result.ended,
-        "target_passes": result.target_passes,
-        "test_error": result.test_error,
-        "diverged_at": diverged_at,
-        "seconds": result.seconds,
-        "threads": place.threads,
-        "curve": {key: [point[key] for point in result.curve] for key in ("passes", "pass_error", "loss")},
-    }
+NOTICE_CTRL_C = 0.5  # seconds until a Ctrl-C is seen
 
 
 def run_race(contenders: Sequence[Contender], place: Workplace, jobs: int, record: Callable[[Contender], None]) -> bool:
     """Run all that is due, `jobs` units at a time, first contenders first; `record` is called after every unit.
 
     Returns True when everything was run, False when Ctrl-C ended it: what was finished is recorded by then, and the
-    units under way have left checkpoints to go on from.
+    units under way have left checkpoints to go on from. So they have when one unit fails, whose error is raised.
     """
     place.checkpoints.mkdir(parents=True, exist_ok=True)
+    for contender in contenders:
+        _tell_best(contender, place)
     context = multiprocessing.get_context("spawn")
-    under_way: dict[concurrent.futures.Future, tuple[Contender, Unit]] = {}
-    began = time.perf_counter()
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool, progress(total=0, unit="run") as bar:
+    stop = context.Event()
+    with (
+        _CtrlC() as ctrl_c,
+        concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker, (stop,)) as pool,
+        progress(total=0, unit="run") as bar,
+    ):
         try:
-            while True:
-                _submit(pool, contenders, under_way, place, jobs)
-                bar.total = bar.n + len(under_way) + len(_waiting(contenders, under_way))
-                bar.set_postfix_str(", ".join(unit.label for _, unit in under_way.values())[:100])
-                if not under_way:
-                    return True
-                done, _ = concurrent.futures.wait(under_way, return_when=concurrent.futures.FIRST_COMPLETED)
-                for future in done:
-                    _keep(*under_way.pop(future), future.result(), place, record)
-                    bar.update()
-        except KeyboardInterrupt:
-            bar.write(f"stopping after {time.perf_counter() - began:.0f} s: waiting for the runs to leave checkpoints")
-            for future, (contender, unit) in under_way.items():
-                if not future.cancel():
-                    _keep(contender, unit, future.result(), place, record)
-            return False
+            everything = _Race(contenders, place, jobs, record, pool, stop, ctrl_c, bar).run()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "a training process was ended from outside, perhaps for want of memory; try fewer --jobs: "
+                "the same command goes on from here"
+            ) from error
+    if everything:
+        _clean_up(contenders, place)
+    return everything
 
 
-def _waiting(contenders: Sequence[Contender], under_way: dict) -> list[tuple[Contender, Unit]]:
-    busy = {unit for _, unit in under_way.values()}
-    return [(contender, unit) for contender in contenders for unit in contender.due(busy)]
+class _CtrlC:
+    """Inside, a first Ctrl-C is only noted, so that it breaks nothing half done; a second raises KeyboardInterrupt."""
+
+    pressed = False
+
+    def __enter__(self) -> _CtrlC:
+        self.before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self.before)
+
+    def _note(self, *_: object) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
 
 
-def _submit(pool, contenders: Sequence[Contender], under_way: dict, place: Workplace, jobs: int) -> None:  # noqa: ANN001
-    while len(under_way) < jobs:
-        waiting = _waiting(contenders, under_way)
-        if not waiting:
-            return
-        contender, unit = waiting[0]
-        under_way[pool.submit(run_unit, unit, place)] = (contender, unit)
+@dataclass
+class _Race:
+    """The units under way, and the bar that shows them."""
+
+    contenders: Sequence[Contender]
+    place: Workplace
+    jobs: int
+    record: Callable[[Contender], None]
+    pool: concurrent.futures.Executor
+    stop: Event
+    ctrl_c: _CtrlC
+    bar: tqdm
+    under_way: dict[concurrent.futures.Future, tuple[Contender, Unit]] = field(default_factory=dict)
+
+    def run(self) -> bool:
+        """True when all was run, False when Ctrl-C came; at any end, what is under way ends at its next point."""
+        try:
+            while self.submit():
+                self.keep(concurrent.futures.FIRST_COMPLETED, NOTICE_CTRL_C)
+                if self.ctrl_c.pressed:
+                    self.bar.write("stopping: the runs under way leave checkpoints", file=sys.stderr)
+                    return False
+            return True
+        finally:
+            self.stop.set()
+            self.keep(concurrent.futures.ALL_COMPLETED)
+
+    def submit(self) -> bool:
+        """Start what can start; False when nothing is under way, so that all is done."""
+        while len(self.under_way) < self.jobs and (waiting := self._waiting()):
+            with _hidden_from_ctrl_c():
+                self.under_way[self.pool.submit(run_unit, waiting[0][1], self.place)] = waiting[0]
+        self.bar.total = self.bar.n + len(self.under_way) + len(self._waiting())
+        self.bar.set_postfix_str(", ".join(unit.label for _, unit in self.under_way.values())[:100])
+        return bool(self.under_way)
+
+    def _waiting(self) -> list[tuple[Contender, Unit]]:
+        busy = {unit for _, unit in self.under_way.values()}
+        return [(contender, unit) for contender in self.contenders for unit in contender.due(busy)]
+
+    def keep(self, when: str, seconds: float | None = None) -> None:
+        """Wait until one unit or all have ended, and record them; then raise the first error, if one failed."""
+        done, _ = concurrent.futures.wait(self.under_way, timeout=seconds, return_when=when)
+        failures = []
+        for future in done:
+            contender, unit = self.under_way.pop(future)
+            if future.exception() is not None:
+                failures.append(future.exception())
+            elif future.result()["ended"] != "stopped":
+                self._keep_one(contender, unit, future.result())
+        if failures:
+            raise failures[0]
+
+    def _keep_one(self, contender: Contender, unit: Unit, outcome: dict[str, Any]) -> None:
+        contender.outcomes[unit.settings.rate, unit.seed] = outcome
+        _tell_best(contender, self.place)
+        self.record(contender)
+        self.bar.update()
 
 
-def _keep(
-    contender: Contender, unit: Unit, outcome: dict, place: Workplace, record: Callable[[Contender], None]
-) -> None:
-    if outcome["ended"] == "stopped":
-        return
-    contender.outcomes[unit.settings.rate, unit.seed] = outcome
-    if (best := contender.best_target()) is not None:
-        write_text(place.checkpoints / f"{contender.run}.best", str(best))
-    record(contender)
+def _tell_best(contender: Contender, place: Workplace) -> None:
+    """Let the runs of a sweep know how many passes the best of it has taken, if one has come to the target."""
+    path, best = place.best_of(contender.run), contender.best_target()
+    if best is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_text(path, str(best))
+
+
+def _clean_up(contenders: Sequence[Contender], place: Workplace) -> None:
+    for contender in contenders:
+        place.best_of(contender.run).unlink(missing_ok=True)
+    if not any(place.checkpoints.iterdir()):
+        place.checkpoints.rmdir()
+
+
+@contextmanager
+def _hidden_from_ctrl_c() -> Iterator[None]:
+    """Processes started inside never see Ctrl-C, not even while they start: they inherit what is blocked here."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def default_jobs(device: str) -> int:

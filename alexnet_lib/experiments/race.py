@@ -125,8 +125,9 @@ def passes_to(outcome: dict[str, Any], threshold: float) -> float | None:
 
 
 def tidy_rate(rate: float) -> float:
-    """A rate to one digit, so that half-decade steps read .001, .003, .01."""
-    return float(f"{rate:.0e}")
+    """The nearest of .001, .003, .01, .03 and so on, so that steps of half a decade stay on one grid."""
+    decade, half = divmod(round(2 * math.log10(rate)), 2)
+    return float(f"{3 if half else 1}e{decade}")
 
 
 def summarise(contender: Contender, target: float) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def summarise(contender: Contender, target: float) -> dict[str, Any]:
         "complete": not contender.due(),
         "target_passes": [o["target_passes"] for o in runs],
         "median_passes": statistics.median(reached) if len(reached) == len(runs) else None,
-        "lowest_error": [lowest_error(o) for o in runs],
+        "lowest_error": [_finite(lowest_error(o)) for o in runs],
         "test_error": [o["test_error"] for o in runs],
         "passes_to": {f"{t:.2f}": [passes_to(o, t) for o in runs] for t in THRESHOLDS if t >= target},
         "sweep": [_sweep_row(rate, contender.outcomes[rate, SWEEP_SEED]) for rate in contender.swept()],
@@ -150,11 +151,14 @@ def summarise(contender: Contender, target: float) -> dict[str, Any]:
 
 
 def _sweep_row(rate: float, outcome: dict[str, Any]) -> dict[str, Any]:
-    lowest = lowest_error(outcome)
     return {
         "rate": rate,
         "ended": outcome["ended"],
         "target_passes": outcome["target_passes"],
-        "lowest_error": None if math.isinf(lowest) else lowest,
+        "lowest_error": _finite(lowest_error(outcome)),
         "diverged_at": outcome["diverged_at"],
     }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +23,9 @@ from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import RecordError, SettingError
 from ..small_nets import ARCHITECTURES, NONLINEARITIES, SmallNet, SmallNetConfig
 from ..train import TrainResult, TrainSettings, fit
-from .pool import Workplace, default_jobs, image_set, run_race, settings_of
-from .race import SWEEP_SEED, Contender, summarise
+from .one_run import Workplace, image_set
+from .pool import default_jobs, run_race, settings_of
+from .race import Contender, summarise
 
 NAME = "relu-vs-tanh"
 CLAIMS = ["C01", "C02"]
@@ -105,39 +105,43 @@ def contenders_of(plan: Plan, deviation: float, target: float = TARGET) -> list[
     return entries
 
 
-def take_up(contender: Contender, out: Path) -> None:
-    """Take from the record in `out`, if there is one, what it already holds. Raises RecordError if it does not fit."""
+def take_up(contender: Contender, out: Path, checksum: str) -> None:
+    """Take from the record in `out`, if there is one, what it already holds.
+
+    Raises RecordError if it was recorded with other settings, or on other images than those of `checksum`.
+    """
     record = records.load(NAME, contender.run, out)
     if not record:
         return
-    wanted = settings_of(contender)
+    wanted = records.rounded(settings_of(contender))
     held = {key: record["configuration"].get(key) for key in wanted}
-    if held != wanted:
+    differs = "with other settings" if held != wanted else ""
+    differs = differs or ("on other images" if record["dataset"]["checksum"] != checksum else "")
+    if differs:
         path = out / NAME / f"{contender.run}.json"
-        raise RecordError(f"{path} was recorded with other settings; move it away or use another --out folder")
+        raise RecordError(f"{path} was recorded {differs}; move it away or use another --out folder")
     for outcome in record["curves"]:
         contender.outcomes[outcome["rate"], outcome["seed"]] = outcome
-    tried = {rate for rate, seed in contender.outcomes if seed == SWEEP_SEED}
-    beyond = [rate for rate in sorted(tried) if rate not in contender.rates]
+    beyond = [rate for rate in contender.swept() if rate not in contender.rates]
     contender.rates += beyond
     contender.extensions = len(beyond)
 
 
-def record_of(contender: Contender, train: ImageSet, test: ImageSet, place: Workplace, command: str) -> dict[str, Any]:
-    """The record of a contender as it stands."""
+def record_of(contender: Contender, train: ImageSet, test: ImageSet, circumstances: dict[str, Any]) -> dict[str, Any]:
+    """The record of a contender as it stands; `circumstances` are those of `records.circumstances`."""
+    result = summarise(contender, contender.settings.target_error)
     outcomes = [contender.outcomes[key] for key in sorted(contender.outcomes)]
-    device = torch.device(place.device)
     return {
         "experiment": NAME,
         "run": contender.run,
         "claims": CLAIMS,
-        **records.circumstances(describe_device(device), command),
+        **circumstances,
         "configuration": {**settings_of(contender), "rates": sorted(contender.rates), "seeds_wanted": contender.seeds},
-        "dataset": {**train.provenance(), "test_images": len(test), "test_checksum": test.provenance()["checksum"]},
+        "dataset": {**train.provenance(), "test_images": len(test), "test_checksum": test.checksum},
         "seeds": sorted({outcome["seed"] for outcome in outcomes}),
         "seconds": sum(outcome["seconds"] for outcome in outcomes),
         "curves": outcomes,
-        "result": summarise(contender, TARGET),
+        "result": result,
     }
 
 
@@ -147,34 +151,55 @@ def run(
 ) -> list[Path]:  # fmt: skip
     """Run the plan, writing a record after every training run; what `out` already holds is not run again.
 
-    Returns the records' paths. The stand-in is refused: its figures would say nothing about CIFAR-10.
+    Returns the paths of the records it wrote. The stand-in is refused: its figures would say nothing about CIFAR-10.
+    Raises SettingError for that and for a folder that cannot be written, RecordError for a record that does not fit.
     """
     chosen = pick_device(device)
     out = Path(out) if out is not None else records.recorded_root()
-    train, test = (image_set(split, data, plan.images) for split in ("train", "test"))
-    if train.stand_in:
-        raise SettingError(
-            "this experiment is recorded on CIFAR-10 only, and none was found; get it with "
-            "`python -m alexnet_lib data fetch cifar10`, or point ALEXNET_DATA or --data at it"
-        )
-    deviation = PixelScale.fit(train.images, "unit").deviation
-    contenders = contenders_of(plan, deviation)
+    train = real_images("train", data, plan.images)
+    contenders = contenders_of(plan, PixelScale.fit(train.images, "unit").deviation)
     for contender in contenders:
-        take_up(contender, out)
+        take_up(contender, out, train.checksum)
+    if not any(contender.due() for contender in contenders):
+        print(f"{NAME}: all of it is recorded in {out / NAME}")
+        return []
+    test = real_images("test", data, plan.images)
     jobs = jobs or default_jobs(chosen.type)
     threads = max(1, default_jobs("cpu") // jobs) if chosen.type == "cpu" else 1
-    place = Workplace(data, plan.images, str(chosen), threads, out / NAME / ".checkpoints")
+    place = Workplace(data, plan.images, str(chosen), threads, writable(out / NAME / ".checkpoints"))
     announce(plan, contenders, train, chosen, jobs, threads)
+    # Asked once, before the first run: the code may change on disk while the race goes on.
     command = command or shlex.join(["python", "-m", "alexnet_lib", *sys.argv[1:]])
+    circumstances = records.circumstances(describe_device(chosen), command)
     paths = {}
 
     def write(contender: Contender) -> None:
-        paths[contender.run] = records.write(record_of(contender, train, test, place, command), out)
+        paths[contender.run] = records.write(record_of(contender, train, test, circumstances), out)
 
     if not run_race(contenders, place, jobs, write):
         print("stopped; the same command goes on from here")
         raise KeyboardInterrupt
     return list(paths.values())
+
+
+def real_images(split: str, data: str | None, images: int | None) -> ImageSet:
+    """A split of CIFAR-10, cut to `images`. Raises SettingError where there is only the stand-in."""
+    found = image_set(split, data, images)
+    if found.stand_in:
+        raise SettingError(
+            "this experiment is recorded on CIFAR-10 only, and none was found; get it with "
+            "`python -m alexnet_lib data fetch cifar10`, or point ALEXNET_DATA or --data at it"
+        )
+    return found
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises SettingError if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"--out: {folder} cannot be made ({error.strerror}); name a folder of yours") from error
+    return folder
 
 
 def announce(
@@ -183,26 +208,27 @@ def announce(
     """Print what will be run, and how long it would take if every run went to its cap."""
     left = [contender for contender in contenders if contender.due()]
     runs = sum(len(set(c.rates) - set(c.swept())) + c.seeds - 1 for c in left)
-    speed = images_a_second(train, device, threads)
-    minutes = runs * plan.passes * len(train) / speed / jobs / 60
     print(f"{NAME}: {train.label}")
     print(f"device {describe_device(device)}; {jobs} runs at a time, {threads} thread(s) each")
     print(f"{len(left)} of {len(contenders)} contenders have runs left: about {runs} of at most {plan.passes} passes")
-    print(
-        f"{speed:,.0f} images/s measured for one run: at most about {minutes:,.0f} minutes, mostly far less", flush=True
-    )
+    speed = images_a_second(train, device, threads)
+    minutes = runs * plan.passes * len(train) / speed / jobs / 60
+    print(f"{speed:,.0f} images/s measured for one run: at most about {minutes:,.0f} minutes, mostly far less")
+    sys.stdout.flush()
 
 
 def images_a_second(train: ImageSet, device: torch.device, threads: int, batches: int = 12) -> float:
     """Training speed of the ReLU network, measured over a few batches after a warm-up."""
     torch.set_num_threads(threads)
     keep_freed_memory()
-    few = train.images[: 128 * batches], train.labels[: 128 * batches]
-    scale, settings = PixelScale.fit(few[0]), TrainSettings(rate=1e-6, passes=1, points=1)
-    fit(SmallNet(seed=0), *few, settings, scale, device=device)
-    began = time.perf_counter()
-    fit(SmallNet(seed=0), *few, settings, scale, device=device)
-    return 128 * batches / (time.perf_counter() - began)
+    settings = TrainSettings(rate=1e-6, passes=1, points=1)
+    few = train.images[: settings.batch_size * batches], train.labels[: settings.batch_size * batches]
+    scale = PixelScale.fit(few[0])
+    for _ in ("warm-up", "measured"):
+        result = fit(SmallNet(seed=0), *few, settings, scale, device=device)
+        if result.ended == "stopped":
+            raise KeyboardInterrupt
+    return len(few[0]) // settings.batch_size * settings.batch_size / result.seconds
 
 
 @dataclass(frozen=True)
@@ -212,6 +238,12 @@ class LiveRun:
     net: SmallNet
     scale: PixelScale
     result: TrainResult
+
+    @property
+    def curve(self) -> tuple[list[float], list[float]]:
+        """Passes, and the training error of the last whole pass at each."""
+        points = self.result.curve
+        return [point["passes"] for point in points], [point["pass_error"] for point in points]
 
     @property
     def error(self) -> float:

@@ -1,0 +1,123 @@
+"""One training run of a race, as a worker process does it: trained, stopped where it cannot win, told as an outcome."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..augment import PixelScale
+from ..datasets import ImageSet, load_cifar10
+from ..devices import keep_freed_memory
+from ..errors import TrainingError
+from ..small_nets import SmallNet
+from ..train import TrainResult, error_rate, fit
+from .race import SWEEP_SEED, Unit
+
+# A run whose error is still that of guessing after so many passes is given up: it is at a rate too low or too high.
+STUCK_AFTER, STUCK_ERROR = 6, 0.88
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What every process needs: where the data is, how many images of it, the device, threads, and where to keep."""
+
+    data: str | None
+    images: int | None
+    device: str
+    threads: int
+    checkpoints: Path
+
+    def best_of(self, run: str) -> Path:
+        """The file that holds the fewest passes to the target in the sweep of `run`, once there are some."""
+        return self.checkpoints / f"{run}.best"
+
+
+_sets: dict[Any, ImageSet] = {}
+
+
+def image_set(split: str, data: str | None, images: int | None) -> ImageSet:
+    """A split of CIFAR-10 (or the stand-in), cut to `images`; loaded once a process."""
+    key = (split, data, images)
+    if key not in _sets:
+        whole = load_cifar10(split, data)
+        _sets[key] = whole if images is None or images >= len(whole) else whole.subset(images)
+    return _sets[key]
+
+
+def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
+    """Train one unit and say how it went; a run that another rate has beaten ends as "abandoned"."""
+    torch.set_num_threads(place.threads)
+    keep_freed_memory()
+    train, test = (image_set(split, place.data, place.images) for split in ("train", "test"))
+    scale = PixelScale.fit(train.images, unit.net.pixels)
+    net = SmallNet(unit.net, seed=unit.seed)
+    checkpoint = place.checkpoints / f"{unit.label.replace(' ', '_')}.pt"
+    diverged_at, began = None, time.perf_counter()
+    try:
+        result = fit(
+            net, train.images, train.labels, unit.settings, scale, seed=unit.seed, device=place.device,
+            label=unit.label, checkpoint=checkpoint, on_point=_referee(unit, place.best_of(unit.run)),
+        )  # fmt: skip
+        if result.ended in ("target", "cap"):
+            result.test_error = error_rate(net, test.images, test.labels, scale, place.device)
+    except TrainingError as error:
+        if error.step is None:
+            raise
+        diverged_at, result = error.step, TrainResult(ended="diverged", seconds=time.perf_counter() - began)
+    if result.ended != "stopped":
+        checkpoint.unlink(missing_ok=True)
+    return outcome_of(unit, result, diverged_at, place)
+
+
+def _referee(unit: Unit, best: Path) -> Callable[[dict[str, float]], bool]:
+    """Says, at each point of a sweep's run, whether to give it up; ends any run when the race is stopped."""
+
+    def give_up(point: dict[str, float]) -> bool:
+        if _stop is not None and _stop.is_set():
+            raise KeyboardInterrupt
+        if unit.seed != SWEEP_SEED:
+            return False
+        if point["passes"] >= STUCK_AFTER and point["pass_error"] > STUCK_ERROR:
+            return True
+        return best.exists() and point["passes"] > float(best.read_text())
+
+    return give_up
+
+
+def outcome_of(unit: Unit, result: TrainResult, diverged_at: int | None, place: Workplace) -> dict[str, Any]:
+    """The outcome as a record keeps it."""
+    return {
+        "rate": unit.settings.rate,
+        "seed": unit.seed,
+        "ended": result.ended,
+        "target_passes": result.target_passes,
+        "test_error": result.test_error,
+        "diverged_at": diverged_at,
+        "seconds": result.seconds,
+        "threads": place.threads,
+        "curve": {key: [point[key] for point in result.curve] for key in ("passes", "pass_error", "loss")},
+    }
+
+
+_stop: Event | None = None
+
+
+def start_worker(stop: Event) -> None:
+    """In a worker process: keep the flag that ends its runs, and end with the process that started it."""
+    global _stop
+    _stop = stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
