@@ -1,0 +1,121 @@
+"""python -m alexnet_lib: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small_sets import write_tree
+
+from alexnet_lib import __main__ as command_line
+from alexnet_lib import experiments
+from alexnet_lib.experiments import relu_vs_tanh
+
+
+def alexnet_lib(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """The command as a reader types it, in a process of its own."""
+    return subprocess.run([sys.executable, "-m", "alexnet_lib", *words], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.fixture(autouse=True)
+def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+
+
+def test_help_from_the_shell_names_the_commands(tmp_path: Path) -> None:
+    done = alexnet_lib("--help", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith("usage: python -m alexnet_lib")
+    for command in ("data", "experiment", "bench"):
+        assert f"    {command} " in done.stdout, f"{command} has no line of its own"
+
+
+def test_an_error_from_the_shell_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    done = alexnet_lib("experiment", "relu-vs-tan", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no experiment called 'relu-vs-tan'; did you mean relu-vs-tanh?\n"
+    assert done.stdout == ""
+
+
+def test_experiment_list_names_each_experiment_and_what_it_measures(capsys: pytest.CaptureFixture) -> None:
+    assert command_line.main(["experiment", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == experiments.names()
+    assert f"relu-vs-tanh: {relu_vs_tanh.SUMMARY}" in lines
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["experiment"], ["experiment", "list", "--jobs", "many"]])
+def test_what_cannot_be_parsed_ends_with_2_and_the_usage(words: list[str], capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(words)
+    assert ended.value.code == 2
+    assert "usage: python -m alexnet_lib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--jobs", "0"], "--jobs 0: give a whole number of 1 or more"),
+        (["--jobs", "-3"], "--jobs -3: give a whole number of 1 or more"),
+        (["--seeds", "0"], "--seeds 0: give a whole number of 1 or more"),
+        (["--only", "nonsense"], "--only: 'nonsense' is not known; use relu, tanh, sigmoid"),
+        (["--device", "gpu"], "device 'gpu' is not known; use auto, cpu, cuda or cuda:N"),
+        (["--device", "cuda"], "device 'cuda' was asked for, but PyTorch sees 0 CUDA GPU(s) here"),
+        (["--data", "/nowhere/at/all"], "the data root /nowhere/at/all, given by --data (or data=), does not exist"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_one_line_and_2(
+    options: list[str], said: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert command_line.main(["experiment", "relu-vs-tanh", "--out", str(tmp_path), *options]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"error: {said}") and err.count("\n") == 1 and out == ""
+
+
+def test_the_drawn_stand_in_is_not_recorded(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    command = ["experiment", "relu-vs-tanh", "--device", "cpu", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert command_line.main(command) == 2
+    assert "error: this experiment is recorded on CIFAR-10 only" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_record_that_is_not_json_is_one_line_and_2(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    tree, out = write_tree(tmp_path / "tree", train=13, test=1), tmp_path / "out"
+    damaged = out / "relu-vs-tanh" / "80sec_2012_0-255_relu_10000-images.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"experiment": "relu-')
+    command = ["experiment", "relu-vs-tanh", "--device", "cpu", "--data", str(tree), "--out", str(out)]
+    assert command_line.main(command) == 2
+    assert f"error: {damaged} is not JSON" in capsys.readouterr().err
+    assert damaged.read_text() == '{"experiment": "relu-', "a damaged record is the reader's to mend"
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(relu_vs_tanh, "run_from", pressed)
+    assert command_line.main(["experiment", "relu-vs-tanh"]) == 130
+    assert capsys.readouterr().err == "stopped by Ctrl-C\n"
+
+
+def test_what_was_recorded_is_listed(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relu_vs_tanh, "run_from", lambda args: [Path("a.json"), Path(f"{args.seeds}.json")])
+    assert command_line.main(["experiment", "relu-vs-tanh", "--seeds", "4"]) == 0
+    assert capsys.readouterr().out == "recorded a.json\nrecorded 4.json\n"
+
+
+def test_options_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {}
+    monkeypatch.setattr(relu_vs_tanh, "run", lambda plan, **options: given.update(plan=plan, **options) or [])
+    words = ["experiment", "relu-vs-tanh", "--full", "--seeds", "5", "--only", "elu,today/unit", "--jobs", "3"]
+    words += ["--device", "cpu", "--out", str(tmp_path), "--data", "somewhere"]
+    assert command_line.main(words) == 0
+    plan = given.pop("plan")
+    assert (plan.nonlinearities, plan.conditions, plan.seeds) == (("elu",), (("today", "unit"),), 5)
+    assert (plan.passes, plan.images) == (60, None)
+    assert given == {"out": tmp_path, "data": "somewhere", "device": "cpu", "jobs": 3}
