@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import threading
@@ -24,6 +25,8 @@ from .race import SWEEP_SEED, Unit
 
 # A run whose error is still that of guessing after so many passes is given up: it is at a rate too low or too high.
 STUCK_AFTER, STUCK_ERROR = 6, 0.88
+# So is one that after this many passes lies this far behind the leader of its sweep at the same pass.
+BEHIND_AFTER, BEHIND_BY = 8, 0.05
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Workplace:
     threads: int
     checkpoints: Path
 
-    def best_of(self, run: str) -> Path:
-        """The file that holds the fewest passes to the target in the sweep of `run`, once there are some."""
-        return self.checkpoints / f"{run}.best"
+    def leader_of(self, run: str) -> Path:
+        """The file that holds the course of the best run in the sweep of `run`, once one has met the target."""
+        return self.checkpoints / f"{run}.leader"
 
 
 _sets: dict[Any, ImageSet] = {}
@@ -65,7 +68,7 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
     try:
         result = fit(
             net, train.images, train.labels, unit.settings, scale, seed=unit.seed, device=place.device,
-            label=unit.label, checkpoint=checkpoint, on_point=_referee(unit, place.best_of(unit.run)),
+            label=unit.label, checkpoint=checkpoint, on_point=_referee(unit, place.leader_of(unit.run)),
         )  # fmt: skip
         if result.ended in ("target", "cap"):
             result.test_error = error_rate(net, test.images, test.labels, scale, place.device)
@@ -78,7 +81,7 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
     return outcome_of(unit, result, diverged_at, place)
 
 
-def _referee(unit: Unit, best: Path) -> Callable[[dict[str, float]], bool]:
+def _referee(unit: Unit, leader: Path) -> Callable[[dict[str, float]], bool]:
     """Says, at each point of a sweep's run, whether to give it up; ends any run when the race is stopped."""
 
     def give_up(point: dict[str, float]) -> bool:
@@ -88,9 +91,21 @@ def _referee(unit: Unit, best: Path) -> Callable[[dict[str, float]], bool]:
             return False
         if point["passes"] >= STUCK_AFTER and point["pass_error"] > STUCK_ERROR:
             return True
-        return best.exists() and point["passes"] > float(best.read_text())
+        return leader.exists() and cannot_win(point, json.loads(leader.read_text(encoding="utf-8")))
 
     return give_up
+
+
+def cannot_win(point: dict[str, float], leader: dict[str, Any]) -> bool:
+    """Whether a sweep's run at `point` has used more passes than its leader needed, or has fallen far behind it.
+
+    leader: target_passes, and its course as the lists passes and pass_error.
+    """
+    if point["passes"] > leader["target_passes"]:
+        return True
+    course = dict(zip(leader["passes"], leader["pass_error"], strict=True))
+    ahead = course.get(point["passes"], point["pass_error"])
+    return point["passes"] >= BEHIND_AFTER and point["pass_error"] > ahead + BEHIND_BY
 
 
 def outcome_of(unit: Unit, result: TrainResult, diverged_at: int | None, place: Workplace) -> dict[str, Any]:

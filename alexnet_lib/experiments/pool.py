@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import multiprocessing
 import os
 import signal
@@ -132,17 +133,17 @@ class _Race:
 
 
 def _tell_best(contender: Contender, place: Workplace) -> None:
-    """Let the runs of a sweep know how many passes the best of it has taken, if one has come to the target."""
-    path, best = place.best_of(contender.run), contender.best_target()
-    if best is None:
+    """Let the runs of a sweep know the course of the best of it, if one has come to the target."""
+    path, leader = place.leader_of(contender.run), contender.leader()
+    if leader is None:
         path.unlink(missing_ok=True)
     else:
-        write_text(path, str(best))
+        write_text(path, json.dumps({"target_passes": leader["target_passes"], **leader["curve"]}))
 
 
 def _clean_up(contenders: Sequence[Contender], place: Workplace) -> None:
     for contender in contenders:
-        place.best_of(contender.run).unlink(missing_ok=True)
+        place.leader_of(contender.run).unlink(missing_ok=True)
     if not any(place.checkpoints.iterdir()):
         place.checkpoints.rmdir()
 

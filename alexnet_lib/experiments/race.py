@@ -90,11 +90,10 @@ class Contender:
         """The rate of the best sweep run: fewest passes to the target, else lowest training error."""
         return min(self.swept(), key=lambda rate: merit(self.outcomes[rate, SWEEP_SEED]))
 
-    def best_target(self) -> float | None:
-        """The fewest passes to the target in the sweep so far: a rate that has used more cannot win."""
-        reached = [o["target_passes"] for (_, seed), o in self.outcomes.items() if seed == SWEEP_SEED]
-        reached = [passes for passes in reached if passes is not None]
-        return min(reached, default=None)
+    def leader(self) -> dict[str, Any] | None:
+        """The sweep's outcome that met the target in the fewest passes so far, or None: what the others run against."""
+        reached = [o for (_, seed), o in self.outcomes.items() if seed == SWEEP_SEED and o["target_passes"] is not None]
+        return min(reached, key=merit, default=None)
 
     def runs(self) -> list[dict[str, Any]]:
         """The outcomes at the best rate, by seed."""
