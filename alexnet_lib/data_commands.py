@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from alexnet_lib.datasets import SPLITS, data_root, find_data, how_to_get, load_cifar10
-from alexnet_lib.download import fetch_cifar10
-
 
 def add_data_parser(subparsers: argparse._SubParsersAction) -> None:
     """Adds `data fetch cifar10 [--data DIR]` and `data show [--data DIR]`; each sets `run(args) -> exit code`."""
@@ -27,12 +24,18 @@ def add_data_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def run_fetch(args: argparse.Namespace) -> int:
     """Download `args.name` into the data root; 0 when it is there."""
+    # Imported on running, so that the command line's help does not wait for torch.
+    from alexnet_lib.datasets import data_root
+    from alexnet_lib.download import fetch_cifar10
+
     fetch_cifar10(data_root(args.data))
     return 0
 
 
 def run_show(args: argparse.Namespace) -> int:
     """Print what `load_cifar10` gives at this data root, for both splits, and how to get what is missing."""
+    from alexnet_lib.datasets import SPLITS, data_root, find_data, how_to_get, load_cifar10
+
     root, found = data_root(args.data), find_data(args.data)
     print(f"data root: {root}")
     for split in SPLITS:

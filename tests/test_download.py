@@ -267,7 +267,7 @@ def test_disk_that_fills_while_unpacking_leaves_no_half_folder(tmp_path, archive
 
 def test_command_fetches_into_the_named_folder(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(data_commands, "fetch_cifar10", asked.append)
+    monkeypatch.setattr(download, "fetch_cifar10", asked.append)
     parser = argparse.ArgumentParser()
     data_commands.add_data_parser(parser.add_subparsers())
     args = parser.parse_args(["data", "fetch", "cifar10", "--data", str(tmp_path)])
