@@ -19,6 +19,7 @@ from alexnet_lib.svg import InlineSvg, inline_svg
 
 STILL_DPI, PHOTO_DPI = 80, 110
 SMALLEST_SHRINK = 0.6  # below this, 11-point text is under 9 pixels: the figure scrolls in its own box instead
+MOST_GROWTH = 1.15
 
 # JupyterLab has no style sheet of the book, and the book's theme puts a light card behind every HTML output in the
 # dark scheme: both are set right here. The still is for viewers that strip this style and the SVG.
@@ -109,7 +110,7 @@ def wrap(picture: str, caption: str, origin_line: str, attributes: str = 'class=
 
 def line_art(svg: InlineSvg, png: str, alt: str) -> str:
     """The SVG in a box that scrolls only where shrinking would make its text unreadable, and the still beside it."""
-    size = f"max-width:{svg.width * 1.15:.0f}px;min-width:{svg.width * SMALLEST_SHRINK:.0f}px"
+    size = f"max-width:{svg.width * MOST_GROWTH:.0f}px;min-width:{svg.width * SMALLEST_SHRINK:.0f}px"
     body = svg.body.replace("<svg ", f'<svg style="{size}" ', 1)
     return (
         f'<div class="an-scroll">{body}</div>'

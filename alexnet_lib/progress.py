@@ -21,7 +21,7 @@ def progress(iterable: Iterable | None = None, *, total: int | None = None, desc
     >>> for epoch in nb.progress(range(10), desc="passes"): ...
     """
     options = {"leave": False, "dynamic_ncols": True, **options}
-    if _in_live_notebook():
+    if not options.get("disable") and _in_live_notebook():
         options |= {"file": _Display(), "ncols": 80, "dynamic_ncols": False}
         return _NotebookBar(iterable, total=total, desc=desc, **options)
     options.setdefault("disable", not sys.stderr.isatty())
@@ -32,8 +32,7 @@ class _NotebookBar(tqdm):
     def close(self) -> None:
         """As tqdm's, then empties the display."""
         super().close()
-        if not self.disable or self.fp.shown:
-            self.fp.clear()
+        self.fp.clear()
 
 
 class _Display(io.StringIO):
@@ -52,6 +51,7 @@ class _Display(io.StringIO):
     def clear(self) -> None:
         if self.shown is not None:
             self._put({})
+            self.shown = None
 
     def _put(self, bundle: dict[str, str]) -> None:
         from IPython.display import display

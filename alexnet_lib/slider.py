@@ -93,13 +93,18 @@ def slider_bundle(
 
 
 def _controls(svg: InlineSvg, label: str, texts: list[list[str]], start: int) -> str:
-    """Hidden until the script runs, so that a slider that cannot move is never shown."""
+    """Hidden until the script runs, so that a slider that cannot move is never shown.
+
+    The data attribute keeps JupyterLab from taking the arrow keys for its own commands.
+    """
     data = json.dumps(texts, ensure_ascii=False).replace("<", "\\u003c")
     return (
-        '<div class="an-controls" style="display:none;gap:.6em;align-items:center;flex-wrap:wrap;margin:.4em 0">'
+        '<div class="an-controls" style="display:none;gap:.6em;align-items:center;flex-wrap:wrap;'
+        f'margin:.4em 0;max-width:{svg.width * figures.MOST_GROWTH:.0f}px">'
         f'<label style="flex:1 1 11em;display:flex;gap:.6em;align-items:center">{html.escape(label)}'
         f'<input type="range" min="0" max="{len(texts) - 1}" step="1" value="{start}" autocomplete="off" '
-        f'aria-valuetext="{html.escape(texts[start][0])}" style="flex:1 1 8em;min-width:6em"></label>'
+        f'data-lm-suppress-shortcuts="true" aria-valuetext="{html.escape(texts[start][0])}" '
+        'style="flex:1 1 8em;min-width:6em"></label>'
         f'<output style="min-width:4em">{html.escape(texts[start][0])}</output></div>'
         f'<script type="application/json" class="an-texts">{data}</script><script>{SCRIPT % svg.key}</script>'
     )
