@@ -193,8 +193,9 @@ def test_batch_norm_uses_the_running_mean_in_evaluation() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_looking_inside_computes_what_the_network_computes(architecture: str) -> None:
-    net = SmallNet(SmallNetConfig(architecture, "tanh", "today"), seed=0)
+@pytest.mark.parametrize("nonlinearity", ["tanh", "tanh_bn"])
+def test_looking_inside_computes_what_the_network_computes(architecture: str, nonlinearity: str) -> None:
+    net = SmallNet(SmallNetConfig(architecture, nonlinearity, "today"), seed=0)
     images, labels = pixels(), torch.tensor([0, 1, 2, 3])
     kept = activations_by_layer(net, images)
     assert [name for name, _, _ in kept] == list(layer_names(net))
