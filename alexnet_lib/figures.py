@@ -20,6 +20,8 @@ from alexnet_lib.svg import InlineSvg, inline_svg
 STILL_DPI, PHOTO_DPI = 80, 110
 SMALLEST_SHRINK = 0.6  # below this, 11-point text is under 9 pixels: the figure scrolls in its own box instead
 MOST_GROWTH = 1.15
+PHONE = 330  # pixels of text width on a small phone
+LONG_CELL = 30  # letters; such a cell gets room, and a narrow screen scrolls
 
 # JupyterLab has no style sheet of the book, and the book's theme puts a light card behind every HTML output in the
 # dark scheme: both are set right here. The still is for viewers that strip this style and the SVG.
@@ -35,7 +37,7 @@ STYLE = (
     ".an-table table{border-collapse:collapse;margin:0}"
     ".an-table caption{caption-side:top;text-align:left;color:inherit;padding:.2em .6em .4em 0}"
     ".an-table th,.an-table td{padding:.25em .7em;border-bottom:1px solid rgba(128,128,128,.35);background:none;"
-    "color:inherit}"
+    "color:inherit;vertical-align:top}"
     "html .bd-content div.cell_output .text_html:has(>.an-figure,>.an-table)"
     "{background:none!important;color:inherit!important;padding:0!important}"
     "html .bd-content div.cell_output .an-figure img.an-photo{background:#fff;padding:0}"
@@ -110,10 +112,12 @@ def wrap(picture: str, caption: str, origin_line: str, attributes: str = 'class=
 
 def line_art(svg: InlineSvg, png: str, alt: str) -> str:
     """The SVG in a box that scrolls only where shrinking would make its text unreadable, and the still beside it."""
-    size = f"max-width:{svg.width * MOST_GROWTH:.0f}px;min-width:{svg.width * SMALLEST_SHRINK:.0f}px"
+    smallest = svg.width * SMALLEST_SHRINK
+    size = f"max-width:{svg.width * MOST_GROWTH:.0f}px;min-width:{smallest:.0f}px"
+    reach = ' tabindex="0" role="region" aria-label="wide figure, scrolls sideways"' if smallest > PHONE else ""
     body = svg.body.replace("<svg ", f'<svg style="{size}" ', 1)
     return (
-        f'<div class="an-scroll">{body}</div>'
+        f'<div class="an-scroll"{reach}>{body}</div>'
         f'<img class="an-still" alt="{html.escape(alt)}" src="data:image/png;base64,{png}">'
     )
 
@@ -190,7 +194,8 @@ def _table_html(rows, header, heading: str, align: str, attributes: str = "") ->
 
     def cell(tag: str, text: str, side: str, scope: str = "") -> str:
         scope = f' scope="{scope}"' if scope else ""
-        return f'<{tag}{scope} style="text-align:{side}">{html.escape(text)}</{tag}>'
+        room = ";min-width:13em" if len(text) > LONG_CELL else ""
+        return f'<{tag}{scope} style="text-align:{side}{room}">{html.escape(text)}</{tag}>'
 
     head = "".join(
         cell("th", name, side, "col") if name else "<td></td>" for name, side in zip(header, sides, strict=True)

@@ -220,7 +220,10 @@ def test_photo_is_pixels_with_alternative_text():
 
 def test_wide_figures_scroll_in_their_own_box_before_their_text_is_too_small():
     fig, _ = plt.subplots(figsize=(9, 3))
-    svg = svg_of(figures.figure_bundle(fig, alt=ALT, origin="computed"))
+    bundle = figures.figure_bundle(fig, alt=ALT, origin="computed")
+    assert '<div class="an-scroll" tabindex="0"' in bundle["text/html"], "keys can scroll it"
+    assert "tabindex" not in figures.figure_bundle(drawing(), alt=ALT, origin="computed")["text/html"]
+    svg = svg_of(bundle)
     assert "min-width:518px" in svg.get("style")
     smallest_pixels = 11 / 72 * 96 * 518 / (9 * 96)
     assert smallest_pixels > 8.5
