@@ -184,3 +184,13 @@ def test_stored_figures_survive_another_matplotlib_but_not_another_text():
     assert one != redrawn and sanitised(one) == sanitised(redrawn)
     assert sanitised(one) != sanitised(page(1.0, "a line that falls"))
     assert len(sanitised(one)) < 6000 and "a line that rises" in sanitised(one)
+
+
+def test_stored_tables_survive_another_look_but_not_another_number():
+    from alexnet_lib.figures import table_bundle
+
+    one = table_bundle([["ReLU", 4.2]], header=["", "passes"])["text/html"]
+    restyled = one.replace("<style>", "<style>.new{color:red}").replace("text-align:right", "text-align:left")
+    assert one != restyled and sanitised(one) == sanitised(restyled)
+    assert sanitised(one) != sanitised(one.replace("4.2", "4.3"))
+    assert 'style="' not in sanitised(one) and sanitised(one).count("<LOOK>") == 1
