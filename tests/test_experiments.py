@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -451,6 +451,22 @@ class Race:
         return found
 
 
+@pytest.fixture
+def start_race(tmp_path: Path, small_tree: Path) -> Iterator[Callable[[], Race]]:
+    """Starts races on the small tree, writing to tmp_path; whatever a failed test leaves of them is ended."""
+    started = []
+
+    def start() -> Race:
+        started.append(Race(small_tree, tmp_path))
+        return started[-1]
+
+    yield start
+    for race in started:
+        if race.processes():
+            os.killpg(race.process.pid, signal.SIGKILL)
+        race.process.communicate()
+
+
 def wait_for(condition, seconds: float = 60) -> Any:  # noqa: ANN001
     until = time.monotonic() + seconds
     while not (value := condition()):
@@ -459,9 +475,9 @@ def wait_for(condition, seconds: float = 60) -> Any:  # noqa: ANN001
     return value
 
 
-def test_ctrl_c_as_the_processes_start_ends_cleanly(tmp_path: Path, small_tree: Path) -> None:
+def test_ctrl_c_as_the_processes_start_ends_cleanly(start_race: Callable[[], Race]) -> None:
     """A terminal sends Ctrl-C to the whole group: to workers, too, that are still importing."""
-    race = Race(small_tree, tmp_path)
+    race = start_race()
     race.read_until("images/s measured")
     wait_for(lambda: len(race.processes()) > 2)  # ours, the tracker of shared things, and a worker
     os.killpg(race.process.pid, signal.SIGINT)
@@ -472,11 +488,11 @@ def test_ctrl_c_as_the_processes_start_ends_cleanly(tmp_path: Path, small_tree: 
 
 
 def test_a_race_that_was_stopped_goes_on_and_leaves_nothing_running_when_killed(
-    tmp_path: Path, small_tree: Path
+    tmp_path: Path, start_race: Callable[[], Race]
 ) -> None:
     """Ctrl-C to the first process alone; then the same command, ended by a hard kill of its first process."""
     path = tmp_path / "relu-vs-tanh" / "18pct_2012_0-255_relu_10000-images.json"
-    race = Race(small_tree, tmp_path)
+    race = start_race()
     wait_for(path.exists)
     race.process.send_signal(signal.SIGINT)
     code, _, err = race.ended()
@@ -484,11 +500,10 @@ def test_a_race_that_was_stopped_goes_on_and_leaves_nothing_running_when_killed(
     finished = records.read(path)["curves"]
     assert finished and not records.read(path)["result"]["complete"]
 
-    race = Race(small_tree, tmp_path)
+    race = start_race()
     wait_for(lambda: len(records.read(path)["curves"]) > len(finished))
     race.process.kill()
     assert wait_for(lambda: not race.processes()), "training went on without its race"
-    race.process.communicate()
     rates = [one["rate"] for one in records.read(path)["curves"]]
     assert [one for one in records.read(path)["curves"] if one in finished] == finished, "a finished run was run again"
     assert len(rates) == len(set(rates))
