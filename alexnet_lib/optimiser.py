@@ -18,19 +18,25 @@ class PaperSGD(torch.optim.Optimizer):
 
     The learning rate is inside the velocity (torch.optim.SGD keeps it outside, so that after a change of the rate the
     two differ until the old velocity has died away), and the decay is multiplied by the rate. While the rate stays
-    the same the two give the same weights. Raises SettingError for a rate that is not a positive number.
+    the same the two give the same weights. Raises SettingError for a rate that is not a positive number, a momentum
+    outside [0, 1) and a negative decay, also in a group of its own.
     """
 
     def __init__(
         self, params: Iterable[torch.nn.Parameter], rate: float, momentum: float = 0.9, weight_decay: float = 0.0
     ):
+        super().__init__(params, {"lr": rate, "momentum": momentum, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group: dict) -> None:
+        """As torch's; each group's own rate ("lr"), momentum and decay must be usable too, else SettingError."""
+        super().add_param_group(param_group)
+        rate, momentum, decay = (self.param_groups[-1][name] for name in ("lr", "momentum", "weight_decay"))
         if not (math.isfinite(rate) and rate > 0):
             raise SettingError(f"learning rate {rate} cannot train anything; give a positive number, such as 0.01")
         if not 0 <= momentum < 1:
             raise SettingError(f"momentum {momentum} is outside 0 <= momentum < 1; the paper uses 0.9")
-        if not (math.isfinite(weight_decay) and weight_decay >= 0):
-            raise SettingError(f"weight decay {weight_decay} must be 0 or more; the paper uses 0.0005")
-        super().__init__(params, {"lr": rate, "momentum": momentum, "weight_decay": weight_decay})
+        if not (math.isfinite(decay) and decay >= 0):
+            raise SettingError(f"weight decay {decay} must be 0 or more; the paper uses 0.0005")
 
     @torch.no_grad()
     def step(self, closure=None):  # noqa: ANN001, ANN201 - the signature is torch's

@@ -115,3 +115,12 @@ def test_a_momentum_that_never_forgets_is_refused(momentum: float) -> None:
 def test_a_decay_that_would_grow_the_weights_is_refused(decay: float) -> None:
     with pytest.raises(SettingError, match=f"weight decay {decay} must be 0 or more; the paper uses 0.0005"):
         PaperSGD([weights(1.0)], 0.1, 0.9, decay)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", 0.0), ("lr", float("nan")), ("momentum", 1.0), ("weight_decay", -1.0)]
+)
+def test_a_groups_own_settings_are_checked_too(name: str, value: float) -> None:
+    group = {"params": [torch.nn.Parameter(torch.zeros(2))], name: value}
+    with pytest.raises(SettingError, match=str(value)):
+        PaperSGD([group], rate=0.01)
