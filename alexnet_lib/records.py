@@ -9,7 +9,9 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,19 @@ def circumstances(device: str, command: str) -> dict[str, Any]:
             "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         },
     }
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The command that makes a record again, from the words after `python -m alexnet_lib`.
+
+    Without --out and --data: those name folders of one machine, and change nothing in what is measured.
+    """
+    kept, skip = [], False
+    for word in words:
+        if not skip and not word.startswith(("--out=", "--data=")) and word not in ("--out", "--data"):
+            kept.append(word)
+        skip = not skip and word in ("--out", "--data")
+    return shlex.join(["python", "-m", "alexnet_lib", *kept])
 
 
 def current_commit() -> str:

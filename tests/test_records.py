@@ -207,3 +207,16 @@ def test_every_record_in_the_repository_is_complete() -> None:
         record = records.read(path)
         assert (record["experiment"], record["run"]) == (path.parent.name, path.stem), path
         assert record["dataset"]["stand_in"] is False, f"{path} was measured on drawn images"
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["experiment", "x", "--full", "--out", "runs/a b", "--jobs", "2"], "experiment x --full --jobs 2"),
+        (["experiment", "x", "--data=d", "--out=o"], "experiment x"),
+        (["experiment", "x", "--data", "--out", "--full"], "experiment x --full"),
+        (["experiment", "x", "--only", "a b"], "experiment x --only 'a b'"),
+    ],
+)
+def test_a_records_command_names_no_folder_of_one_machine(words: list[str], command: str) -> None:
+    assert records.command_line(words) == f"python -m alexnet_lib {command}"

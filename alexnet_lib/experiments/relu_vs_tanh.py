@@ -7,7 +7,6 @@ Small, as the chapter runs it: `live_race`. Full, as it is recorded: `run` behin
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -169,7 +168,7 @@ def run(
     place = Workplace(data, plan.images, str(chosen), threads, writable(out / NAME / ".checkpoints"))
     announce(plan, contenders, train, chosen, jobs, threads)
     # Asked once, before the first run: the code may change on disk while the race goes on.
-    command = command or shlex.join(["python", "-m", "alexnet_lib", *sys.argv[1:]])
+    command = command or records.command_line(sys.argv[1:])
     circumstances = records.circumstances(describe_device(chosen), command)
     paths = {}
 
