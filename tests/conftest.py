@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +75,30 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for group in ("library", "notebook cells", "book and pages"):
         line = ", ".join(f"{count[group]} {outcome}" for outcome, count in counts.items() if count[group])
         terminalreporter.write_line(f"{group}: {line or 'none run'}")
+
+
+@pytest.fixture
+def book_style() -> Iterator[None]:
+    """Figures drawn in the book's style, without a screen, and none left open."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from alexnet_lib import origin, style
+
+    with mpl.rc_context():
+        mpl.use("agg")
+        style.use_style()
+        origin.set_live_data(None)
+        yield
+        plt.close("all")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread, so that sums come in one order and small nets do not wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -8,7 +8,6 @@ import itertools
 import re
 import xml.etree.ElementTree as ET
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -29,14 +28,7 @@ COLOUR_VISION = {
 }
 
 
-@pytest.fixture(autouse=True)
-def book_style():
-    with mpl.rc_context():
-        mpl.use("agg")
-        style.use_style()
-        origin.set_live_data(None)
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def drawing(scale: float = 1.0):

@@ -6,26 +6,18 @@ import importlib.util
 import re
 import xml.etree.ElementTree as ET
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from alexnet_lib import figures, origin, style
+from alexnet_lib import figures, style
 from alexnet_lib.errors import SettingError
 from alexnet_lib.slider import slider_bundle
 
 ALT = "tanh of x, from -4 to 4"
 
 
-@pytest.fixture(autouse=True)
-def book_style():
-    with mpl.rc_context():
-        mpl.use("agg")
-        style.use_style()
-        origin.set_live_data(None)
-        yield
-        plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def draw(scale: float):

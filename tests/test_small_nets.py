@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,12 +20,7 @@ from alexnet_lib.small_nets import (
 KINKS = ("relu", "leaky_relu", "abs_tanh", "elu", "relu_bn")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pixels(n: int = 4, size: int = 32, deviation: float = 64.0) -> torch.Tensor:

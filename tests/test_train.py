@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,7 @@ from alexnet_lib.train import TrainResult, TrainSettings, error_rate, fit, make_
 FROZEN = 1e-12  # a rate that moves no weight in float32
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def train(settings: TrainSettings, n: int = 256, net_seed: int = 0, **options) -> tuple[TrainResult, torch.nn.Module]:  # noqa: ANN003
