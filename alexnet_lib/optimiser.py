@@ -10,6 +10,12 @@ import torch
 from .errors import SettingError
 
 
+def check_rate(rate: float) -> None:
+    """Raise SettingError unless `rate` is a learning rate that can train: finite and above 0."""
+    if not (math.isfinite(rate) and rate > 0):
+        raise SettingError(f"learning rate {rate} cannot train anything; give a positive number, such as 0.01")
+
+
 class PaperSGD(torch.optim.Optimizer):
     """Stochastic gradient descent with momentum and weight decay as section 5 writes it.
 
@@ -31,8 +37,7 @@ class PaperSGD(torch.optim.Optimizer):
         """As torch's; each group's own rate ("lr"), momentum and decay must be usable too, else SettingError."""
         super().add_param_group(param_group)
         rate, momentum, decay = (self.param_groups[-1][name] for name in ("lr", "momentum", "weight_decay"))
-        if not (math.isfinite(rate) and rate > 0):
-            raise SettingError(f"learning rate {rate} cannot train anything; give a positive number, such as 0.01")
+        check_rate(rate)
         if not 0 <= momentum < 1:
             raise SettingError(f"momentum {momentum} is outside 0 <= momentum < 1; the paper uses 0.9")
         if not (math.isfinite(decay) and decay >= 0):

@@ -21,7 +21,7 @@ from torch import nn
 from . import checkpoints
 from .augment import PixelScale, random_crop_reflect
 from .errors import SettingError, TrainingError
-from .optimiser import PaperSGD
+from .optimiser import PaperSGD, check_rate
 from .progress import progress as progress_bar
 
 EVALUATION_BATCH = 500
@@ -50,8 +50,7 @@ class TrainSettings:
     padding: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.rate) and self.rate > 0):
-            raise SettingError(f"learning rate {self.rate} cannot train anything; give a positive number, such as 0.01")
+        check_rate(self.rate)
         if not (math.isfinite(self.passes) and self.passes > 0):
             raise SettingError(f"passes {self.passes} must be a positive number")
         if self.batch_size < 1 or self.points < 1:
