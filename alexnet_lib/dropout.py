@@ -1,0 +1,70 @@
+"""Dropout as the paper has it and as frameworks have it (section 4.2), with masks that can be drawn again.
+
+Taught in "Dropout" (planned); the repeatable masks serve "Two GPUs", where a network and its split must drop the same
+units to be compared.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .errors import SettingError
+
+KINDS = ("2012", "inverted")
+
+
+class Dropout(nn.Module):
+    """Set each unit to zero with probability `rate` while training; (N, F) to the same shape.
+
+    kind="2012": what is left stays as it is, and evaluation multiplies everything by 1 - rate (section 4.2).
+    kind="inverted": training divides what is left by 1 - rate, and evaluation changes nothing (today's frameworks).
+    part=(i, m): this module holds the i-th of m equal parts of the layer's units. With a seed (`seed_dropout`) the
+    mask of the whole layer is drawn and this part cut out of it, so that parts on several devices fit together.
+    Raises SettingError for a rate outside [0, 1) and an unknown kind.
+    """
+
+    def __init__(self, rate: float = 0.5, kind: str = "2012", part: tuple[int, int] = (0, 1)):
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise SettingError(f"dropout rate {rate} is outside 0 <= rate < 1; the paper uses 0.5")
+        if kind not in KINDS:
+            raise SettingError(f"dropout kind {kind!r} is not known; use one of {', '.join(KINDS)}")
+        self.rate, self.kind, self.part = rate, kind, part
+        self._seed: int | None = None
+        self._generator: torch.Generator | None = None
+
+    def draw_from(self, seed: int | None) -> None:
+        """Draw the masks to come from this seed, from its beginning; None goes back to torch's own generator."""
+        self._seed, self._generator = seed, None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x * (1 - self.rate) if self.kind == "2012" else x
+        kept = x * self._mask(x)
+        return kept if self.kind == "2012" else kept / (1 - self.rate)
+
+    def _mask(self, x: torch.Tensor) -> torch.Tensor:
+        if self._seed is None:
+            return torch.empty_like(x).bernoulli_(1 - self.rate)
+        if self._generator is None or self._generator.device != x.device:
+            self._generator = torch.Generator(x.device).manual_seed(self._seed)
+        index, parts = self.part
+        whole = torch.rand((len(x), x.shape[1] * parts), generator=self._generator, device=x.device)
+        return (whole.chunk(parts, 1)[index] >= self.rate).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:g}, kind={self.kind}" + (f", part={self.part}" if self.part != (0, 1) else "")
+
+
+def seed_dropout(net: nn.Module, seed: int | None) -> None:
+    """Let every Dropout of `net` draw its masks from `seed`, each from a stream of its own; None undoes it.
+
+    Layers are told apart by their place among the network's dropout layers of the same part, so two networks with the
+    same dropout layers, or a network and its two columns, drop the same units from here on.
+    """
+    places: dict[tuple[int, int], int] = {}
+    for layer in net.modules():
+        if isinstance(layer, Dropout):
+            place = places[layer.part] = places.get(layer.part, -1) + 1
+            layer.draw_from(None if seed is None else seed * 1_000_003 + place)
