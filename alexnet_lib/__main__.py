@@ -1,4 +1,4 @@
-"""The command line: python -m alexnet_lib {data,experiment,bench} …"""
+"""The command line: python -m alexnet_lib {data,experiment,two-gpus,bench} …"""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m alexnet_lib", description="The library beside the runnable edition of the AlexNet paper."
     )
-    commands = top.add_subparsers(title="commands", required=True, metavar="{data,experiment,bench}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="{data,experiment,two-gpus,bench}")
     add_data_parser(commands)
     add_experiment_parser(commands)
+    add_two_gpus_parser(commands)
     add_bench_parser(commands)
     return top
 
@@ -36,6 +37,33 @@ def add_experiment_parser(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--seeds", type=int, metavar="N", help="seeds at the best rate (default: by the size)")
     command.add_argument("--only", metavar="A,B", help="only these nonlinearities, architectures or starts, by name")
     command.set_defaults(run=run_experiment)
+
+
+def add_two_gpus_parser(commands: argparse._SubParsersAction) -> None:
+    """`two-gpus`: the split network as two processes, to be started by torchrun."""
+    start = "torchrun --nproc-per-node 2 -m alexnet_lib two-gpus"
+    about = f"train the network split over two processes and count what crosses; start with: {start}"
+    command = commands.add_parser("two-gpus", help=about, description=about)
+    command.add_argument("--batch", type=int, default=32, metavar="N", help="images a step (default: 32)")
+    command.add_argument("--steps", type=int, default=3, metavar="N", help="training steps (default: 3)")
+    command.add_argument("--rate", type=float, default=0.01, help="learning rate (default: 0.01)")
+    command.add_argument(
+        "--config", default="paper", metavar="NAME", help="paper, code2012 or sixth_conv (default: paper)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of weights, images and masks (default: 0)")
+    command.add_argument("--check", action="store_true", help="compare with one device, in float64")
+    command.add_argument("--backend", choices=("nccl", "gloo"), help="default: nccl with two GPUs, else gloo")
+    command.add_argument(
+        "--timeout", type=float, default=60.0, metavar="S", help="seconds to wait for the other process"
+    )
+    command.set_defaults(run=run_two_gpus)
+
+
+def run_two_gpus(args: argparse.Namespace) -> int:
+    """One of the two processes."""
+    from .two_gpus_command import run
+
+    return run(args)
 
 
 def run_experiment(args: argparse.Namespace) -> int:
