@@ -85,7 +85,7 @@ def figure_bundle(
     if origin == "recorded" and not records:
         line = origins.NOT_RUN
     if stand_in:
-        stamp(fig)
+        stamp(fig, line)
     if photo:
         png = still(fig, PHOTO_DPI, colours=None)
         picture = f'<img class="an-photo" alt="{html.escape(alt)}" src="data:image/png;base64,{png}" '
@@ -130,10 +130,11 @@ def checked_alt(alt: str) -> str:
     return " ".join(words)
 
 
-def stamp(fig: Any) -> None:
-    """Write "drawn stand-in, not CIFAR-10" across the picture."""
+def stamp(fig: Any, origin_line: str = origins.STAMP) -> None:
+    """Write the origin line's last part, such as "drawn stand-in, not CIFAR-10", across the picture."""
+    words = origin_line.rsplit(" · ", 1)[-1]
     fig.text(
-        0.5, 0.5, origins.STAMP, ha="center", va="center", rotation=20, fontsize=16, weight="bold", color=FOREGROUND,
+        0.5, 0.5, words, ha="center", va="center", rotation=20, fontsize=16, weight="bold", color=FOREGROUND,
         alpha=0.5,
     ).set_in_layout(False)  # fmt: skip
 

@@ -30,7 +30,8 @@ __all__ = [
     "PALETTE", "Session", "bar_style_for", "check", "progress", "setup", "show", "slider", "style_for", "table", "when",
 ]  # fmt: skip
 
-DATA = ("cifar10", None)
+DATA = ("cifar10", "photographs", None)
+PHOTOGRAPHS = 64
 _PHYSICAL_CORES = torch.get_num_threads()  # PyTorch's own choice, before anybody changes it
 
 
@@ -38,7 +39,8 @@ _PHYSICAL_CORES = torch.get_num_threads()  # PyTorch's own choice, before anybod
 class Session:
     """What `setup` found: the device, the number of threads and, if the chapter asked for it, the data.
 
-    `train` and `test` are ImageSets: images uint8 (N, 3, 32, 32), pixels 0-255, labels (N,).
+    `train` and `test` are ImageSets: images uint8 (N, 3, 32, 32), pixels 0-255, labels (N,); `photographs` is one of 64
+    images (64, 3, 256, 256).
     """
 
     chapter: str
@@ -57,21 +59,36 @@ class Session:
         """The test images; loaded at the first use. SettingError if the chapter asked for no data."""
         return self._load("test")
 
+    @cached_property
+    def photographs(self) -> ImageSet:
+        """Photographs at the paper's resolution; loaded at the first use. SettingError if none were asked for."""
+        if self.data != "photographs":
+            raise SettingError(f"chapter {self.chapter!r} was set up without them: nb.setup(..., data='photographs')")
+        from alexnet_lib.photographs import load_photographs
+
+        return load_photographs(PHOTOGRAPHS)
+
+    @property
+    def _images(self) -> ImageSet:
+        return self.photographs if self.data == "photographs" else self.train
+
     @property
     def name(self) -> str:
         """The data set's name for figures: "CIFAR-10 (JPEG copy)", or the stand-in's."""
-        return self.train.name
+        return self._images.name
 
     @property
     def stand_in(self) -> bool:
         """True if the images are the drawn stand-in."""
-        return self.data is not None and self.train.stand_in
+        return self.data is not None and self._images.stand_in
 
     @property
     def data_label(self) -> str:
         """The data as the first line names it, with its numbers of images."""
         if self.data is None:
             return "no data set"
+        if self.data == "photographs":
+            return self._photographs_label()
         counts = f"{len(self.train):,} training and {len(self.test):,} test images"
         if not self.stand_in:
             return f"{self.name}: {counts}"
@@ -82,9 +99,17 @@ class Session:
             f"python -m alexnet_lib data fetch cifar10, or set ALEXNET_DATA): {counts}"
         )
 
+    def _photographs_label(self) -> str:
+        count = f"{len(self.photographs)} images of {self.photographs.images.shape[-1]} pixels"
+        if not self.stand_in:
+            return f"{self.name}: {count}"
+        from alexnet_lib.datasets import data_root
+
+        return f"{self.name} (put your own into {data_root() / 'photographs'}): {count}"
+
     def _load(self, split: str) -> ImageSet:
-        if self.data is None:
-            raise SettingError(f"chapter {self.chapter!r} was set up without data: call nb.setup(..., data='cifar10')")
+        if self.data != "cifar10":
+            raise SettingError(f"chapter {self.chapter!r} was set up without it: call nb.setup(..., data='cifar10')")
         from alexnet_lib.datasets import load_cifar10
 
         return load_cifar10(split)
@@ -93,15 +118,15 @@ class Session:
 def setup(chapter: str, *, seed: int = 0, data: str | None = "cifar10", threads: int | None = None) -> Session:
     """Set up a chapter: seeds, threads, deterministic algorithms, device, plot style; prints one line that says so.
 
-    seed: for random, numpy and torch. data: "cifar10" or None. threads: how many CPU threads PyTorch uses; without
-    it ALEXNET_THREADS, else one for each physical core it may use. The device is ALEXNET_DEVICE (auto, cpu, cuda).
-    SettingError: an unknown data set, a wrong number of threads, a device that is not there. DataError: as
-    `datasets.load_cifar10`.
+    seed: for random, numpy and torch. data: "cifar10", "photographs" or None. threads: how many CPU threads PyTorch
+    uses; without it ALEXNET_THREADS, else one for each physical core it may use. The device is ALEXNET_DEVICE
+    (auto, cpu, cuda). SettingError: an unknown data set, a wrong number of threads, a device that is not there.
+    DataError: as `datasets.load_cifar10` and `photographs.load_photographs`.
 
     >>> session = nb.setup("relu_vs_tanh")
     """
     if data not in DATA:
-        raise SettingError(f"data={data!r} is not known: choose 'cifar10', or None for a chapter without data")
+        raise SettingError(f"data={data!r} is not known: choose 'cifar10', 'photographs', or None for no data")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; determinism needs it
     device = pick_device(os.environ.get("ALEXNET_DEVICE") or "auto")
     threads = _threads(threads)

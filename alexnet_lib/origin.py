@@ -9,6 +9,7 @@ from alexnet_lib.errors import SettingError
 
 ORIGINS = ("live", "recorded", "computed")
 STAMP = "drawn stand-in, not CIFAR-10"
+DRAWN = "DRAWN STAND-IN"
 NOT_RUN = "not yet run"
 
 _live_data: Any = None
@@ -48,9 +49,10 @@ def _name(data: Any) -> tuple[str, bool]:
     if isinstance(data, str):
         return (STAMP, True) if "stand-in" in data.lower() else (data, False)
     get = data.get if isinstance(data, dict) else lambda key, default=None: getattr(data, key, default)
-    if get("stand_in"):
-        return STAMP, True
     name = get("name")
+    if get("stand_in"):
+        named = name and name.startswith(DRAWN)
+        return (name.replace(DRAWN, DRAWN.lower()) if named else STAMP), True
     if not name:
         raise SettingError(f"data={type(data).__name__} has no name: give an ImageSet, a session, a record or a text")
     return name, False

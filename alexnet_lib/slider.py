@@ -80,7 +80,7 @@ def slider_bundle(
     drawn = [draw(value) for value in values]
     if stand_in:
         for fig in drawn:
-            figures.stamp(fig)
+            figures.stamp(fig, line)
     png = figures.still(drawn[start])
     svg = inline_svg(drawn, alts[start], start)
     for fig in drawn:
