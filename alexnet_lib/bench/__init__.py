@@ -7,6 +7,15 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SettingError
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -42,23 +51,57 @@ def print_table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]
         print("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))))
 
 
+def check_counts(args: argparse.Namespace, *options: str) -> None:
+    """Raise SettingError unless each of these options that was given is a whole number of 1 or more."""
+    for option in options:
+        if (given := getattr(args, option)) is not None and given < 1:
+            raise SettingError(f"--{option} {given}: give a whole number of 1 or more")
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU to finish; a CPU has by then."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
 def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     bench = commands.add_parser("bench", help=about, description=about)
-    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{cifar}")
+    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{cifar,lrn,model}")
     about = "images a second of the CIFAR-10 input pipeline, of torchvision's, and of a training step"
-    cifar = kinds.add_parser("cifar", help=about, description=about)
+    cifar = _kind(kinds, "cifar", about)
     cifar.add_argument("--data", metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)")
-    cifar.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-    cifar.add_argument("--threads", type=int, metavar="N", help="CPU threads for PyTorch (default: its own choice)")
     cifar.add_argument("--batches", type=int, default=40, metavar="N", help="batches of 128 a turn (default: 40)")
-    cifar.add_argument("--rounds", type=int, default=5, metavar="N", help="turns that count (default: 5)")
-    cifar.set_defaults(run=_run_cifar)
+    about = "local response normalisation beside the framework's, and beside copying its tensors"
+    lrn = _kind(kinds, "lrn", about)
+    lrn.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 32 on a CPU, 128 on a GPU)")
+    lrn.add_argument("--dtype", choices=DTYPES, default="float32", help="of the activations (default: float32)")
+    lrn.add_argument("--compile", action="store_true", help="measure both under torch.compile too")
+    lrn.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
+    about = "training steps of AlexNet and its variants, beside torchvision's"
+    model = _kind(kinds, "model", about)
+    model.add_argument("--batches", metavar="N,N", help="batch sizes (default: 32 on a CPU, 128 on a GPU)")
+    model.add_argument("--dtypes", metavar="A,B", default="float32", help="float32, bfloat16 (default: float32)")
+    model.add_argument("--only", metavar="A,B", help="only the networks whose name holds one of these words")
+    model.add_argument("--compile", action="store_true", help="measure all under torch.compile too")
+    model.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
 
 
-def _run_cifar(args: argparse.Namespace) -> int:
+def _kind(kinds: argparse._SubParsersAction, name: str, about: str) -> argparse.ArgumentParser:
+    """The parser of one bench, with the options that all have."""
+    kind = kinds.add_parser(name, help=about, description=about)
+    kind.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    kind.add_argument("--threads", type=int, metavar="N", help="CPU threads for PyTorch (default: its own choice)")
+    kind.add_argument("--rounds", type=int, default=5, metavar="N", help="turns that count (default: 5)")
+    kind.set_defaults(run=_run, bench=name)
+    return kind
+
+
+def _run(args: argparse.Namespace) -> int:
     # Imported on running, so that the command line's help does not wait for torch.
-    from .cifar import run
+    from importlib import import_module
 
-    return run(args)
+    return import_module(f".{args.bench}", __name__).run(args)

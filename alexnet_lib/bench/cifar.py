@@ -18,11 +18,10 @@ from torchvision.transforms import v2
 from ..augment import PixelScale
 from ..datasets import ImageSet, load_cifar10
 from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import SettingError
 from ..optimiser import PaperSGD
 from ..small_nets import SmallNet, SmallNetConfig
 from ..train import TrainSettings, make_batches
-from . import Timing, print_table, take_turns
+from . import Timing, check_counts, print_table, synchronise, take_turns
 
 BATCH, PADDING, CROP = 128, 4, 32
 
@@ -118,17 +117,9 @@ def stepper(images: ImageSet, scale: PixelScale, count: int, device: torch.devic
     return step
 
 
-def synchronise(device: torch.device) -> None:
-    """Wait for a GPU to finish; a CPU has by then."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table."""
-    for option in ("batches", "rounds", "threads"):
-        if (given := getattr(args, option)) is not None and given < 1:
-            raise SettingError(f"--{option} {given}: give a whole number of 1 or more")
+    check_counts(args, "batches", "rounds", "threads")
     device = pick_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)

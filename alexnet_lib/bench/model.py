@@ -1,0 +1,142 @@
+"""`bench model`: a training step of AlexNet beside torchvision's, and of its variants, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+from ..config import AlexNetConfig, ablations
+from ..devices import describe_device, keep_freed_memory, pick_device
+from ..errors import SettingError
+from ..model import AlexNet
+from ..optimiser import PaperSGD
+from . import DTYPES, Timing, check_counts, print_table, synchronise, take_turns
+from .lrn import FRAMEWORK
+from .recording import figures, write
+
+OURS = "alexnet_lib, the paper's"
+
+
+class FrameworkNorm(nn.Module):
+    """The framework's LRN within two columns: the paper's formula from its parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LocalResponseNorm(5, **FRAMEWORK)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x.reshape(2 * len(x), -1, *x.shape[2:])).reshape(x.shape)
+
+
+def with_framework_norm() -> AlexNet:
+    """The paper's network with the framework's normalisation in place of ours."""
+    net = AlexNet(AlexNetConfig.paper(), seed=0)
+    net.norm1, net.norm2 = FrameworkNorm(), FrameworkNorm()
+    return net
+
+
+def networks() -> dict[str, Callable[[], nn.Module]]:
+    """What is measured, by name."""
+    return {
+        OURS: lambda: AlexNet(AlexNetConfig.paper(), seed=0),
+        "the same with nn.LocalResponseNorm": with_framework_norm,
+        "the same without LRN": lambda: AlexNet(ablations()["no_norm"], seed=0),
+        "the 2012 code's": lambda: AlexNet(AlexNetConfig.code2012(), seed=0),
+        "one GPU, half the kernels": lambda: AlexNet(AlexNetConfig.one_gpu_half(), seed=0),
+        "torchvision.models.alexnet": lambda: torchvision.models.alexnet(weights=None),
+    }
+
+
+def stepper(net: nn.Module, batch: int, device: torch.device, dtype: torch.dtype, compiled: bool) -> Callable[[], int]:
+    """A contestant: one training step on a batch that is already there; returns its images."""
+    generator = torch.Generator().manual_seed(0)
+    images = (
+        torch.randn((batch, 3, 224, 224), generator=generator).to(device).contiguous(memory_format=torch.channels_last)
+    )
+    labels = torch.randint(1000, (batch,), generator=generator).to(device)
+    net = net.to(device, memory_format=torch.channels_last).train()
+    optimiser = PaperSGD(net.parameters(), 1e-6, weight_decay=5e-4)
+    forward = torch.compile(net) if compiled else net
+    half = dtype != torch.float32
+
+    def step() -> int:
+        precision = torch.autocast(device.type, dtype) if half else contextlib.nullcontext()
+        with precision:
+            loss = F.cross_entropy(forward(images), labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        synchronise(device)
+        return batch
+
+    return step
+
+
+def measure(
+    args: argparse.Namespace, device: torch.device, batch: int, dtype: str, compiled: bool
+) -> dict[str, Timing]:
+    """Images a second of a training step of every network, in turns."""
+    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
+    wanted = {name: make for name, make in networks().items() if not args.only or any(w in name for w in args.only)}
+    steps = {name: stepper(make(), batch, device, kind, compiled) for name, make in wanted.items()}
+    return take_turns(steps, args.rounds)
+
+
+def sizes(text: str) -> list[int]:
+    """Batch sizes out of "128,1024". SettingError for anything else."""
+    parts = text.split(",")
+    if not all(part.isdigit() and int(part) for part in parts):
+        raise SettingError(f"--batches {text!r}: give whole numbers of 1 or more, such as 128,1024")
+    return [int(part) for part in parts]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table for each setting, and write a record if --out is given."""
+    check_counts(args, "rounds", "threads")
+    args.only, began = args.only.split(",") if args.only else [], time.perf_counter()
+    device = pick_device(args.device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    batches = sizes(args.batches) if args.batches else [32 if device.type == "cpu" else 128]
+    dtypes = args.dtypes.split(",")
+    if wrong := [name for name in dtypes if name not in DTYPES]:
+        raise SettingError(f"--dtypes {wrong[0]!r} is not known; use {', '.join(DTYPES)}")
+    print(f"{describe_device(device)}; training steps of images 224 x 224, median of {args.rounds}")
+    results = []
+    for batch in batches:
+        for dtype in dtypes:
+            for compiled in (False, True) if args.compile else (False,):
+                timings = measure(args, device, batch, dtype, compiled)
+                report(timings, f"batch {batch}, {dtype}{', compiled' if compiled else ''}")
+                setting = {"batch": batch, "dtype": dtype, "compiled": compiled}
+                results.append({**setting, "images_per_second": figures(timings)})
+    if args.out:
+        about = {"device": device, "rounds": args.rounds, "seconds": time.perf_counter() - began, "out": args.out}
+        path = write("model", {"steps": results}, words=sys.argv[3:], claims=["C04"], **about)
+        print(f"recorded in {path}")
+    return 0
+
+
+def report(timings: dict[str, Timing], title: str) -> None:
+    """Print images a second, the range, and the ratio to ours."""
+    ours = timings.get(OURS)
+    rows = [
+        (
+            name,
+            f"{t.median:,.1f}",
+            f"{t.lowest:,.1f} to {t.highest:,.1f}",
+            f"{t.median / ours.median:.2f}" if ours else "",
+        )
+        for name, t in timings.items()
+    ]
+    print_table(title, ("", "images/s (median)", "range", "times ours"), rows)

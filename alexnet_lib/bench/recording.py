@@ -1,0 +1,48 @@
+"""Records of speed: data/recorded/bench/<run>.json, with the machine they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import records
+from ..devices import describe_device
+from . import Timing
+
+# Speed does not hang on what the pixels show.
+NOISE = {"name": "noise", "source": "drawn from seed 0", "checksum": "none", "images": 0, "stand_in": False}
+
+
+def figures(timings: dict[str, Timing]) -> dict[str, dict[str, float]]:
+    """Images a second of each contestant, as a record keeps them."""
+    return {name: {"median": t.median, "lowest": t.lowest, "highest": t.highest} for name, t in timings.items()}
+
+
+def write(
+    what: str,
+    result: dict[str, Any],
+    *,
+    device: torch.device,
+    rounds: int,
+    seconds: float,
+    words: Sequence[str],
+    out: Path,
+    claims: Sequence[str] = (),
+) -> Path:
+    """Write the record of `bench what` on this kind of device, and return its path."""
+    record = {
+        "experiment": "bench",
+        "run": f"{what}_{device.type}",
+        "claims": list(claims),
+        "configuration": {"rounds": rounds, "threads": torch.get_num_threads()},
+        "dataset": NOISE,
+        "seeds": [0],
+        "seconds": seconds,
+        "curves": [],
+        "result": result,
+        **records.circumstances(describe_device(device), records.command_line(["bench", what, *words])),
+    }
+    return records.write(record, out)
