@@ -146,10 +146,10 @@ def _bracket(wide: torch.Tensor, n: int, k: float, alpha: float, columns: int) -
 def _window_sums(values: torch.Tensor, n: int, columns: int) -> torch.Tensor:
     """For every channel the sum over the n channels centred on it: n - 1 shifted additions, which lose no digits."""
     sums = values.clone()
-    for wanted, block in zip(sums.chunk(columns, 1), values.chunk(columns, 1), strict=True):
-        for shift in range(1, n // 2 + 1):
-            wanted[:, shift:] += block[:, :-shift]
-            wanted[:, :-shift] += block[:, shift:]
+    wanted, blocks = (t.unflatten(1, (columns, -1)) for t in (sums, values))  # views: (N, columns, C / columns, ...)
+    for shift in range(1, n // 2 + 1):
+        wanted[:, :, shift:] += blocks[:, :, :-shift]
+        wanted[:, :, :-shift] += blocks[:, :, shift:]
     return sums
 
 
