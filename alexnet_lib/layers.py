@@ -6,6 +6,7 @@ Taught in "Local response normalisation", where the gradient below is derived an
 from __future__ import annotations
 
 import math
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,8 @@ from torch import nn
 
 from .errors import SettingError
 
-# On a CPU the work is done on a few images at a time, so that the numbers in between stay in the cache. About 1 MiB
-# was best where it was tried; `bench lrn` shows what it is worth.
+# A GPU has kernels of its own (lrn_gpu.py). On a CPU the work is done on a few images at a time, so that the numbers
+# in between stay in the cache: about 1 MiB was best where it was tried; `bench lrn` shows what it is worth.
 CACHE_NUMBERS = 2**18
 
 
@@ -114,6 +115,8 @@ class _ResponseNorm(torch.autograd.Function):
     def forward(ctx, x, n, k, alpha, beta, columns):  # noqa: ANN001, ANN205, PLR0913 - torch's signature
         ctx.save_for_backward(x)
         ctx.formula = n, k, alpha, beta, columns
+        if kernels := _kernels(x):
+            return kernels.forward(x, *ctx.formula)
         y = torch.empty_like(x)
         for some, out in zip(_portions(x), _portions(y), strict=True):
             bracket = _bracket(_widened(some), n, k, alpha, columns)
@@ -127,6 +130,8 @@ class _ResponseNorm(torch.autograd.Function):
         if torch.is_grad_enabled():  # someone wants a second derivative: leave it to autograd
             again = torch.autograd.grad(_by_slices(x, *ctx.formula), x, gradient, create_graph=True)
             return *again, None, None, None, None, None
+        if kernels := _kernels(x):
+            return kernels.backward(x, gradient, *ctx.formula), None, None, None, None, None
         result = torch.empty_like(x)
         portions = zip(_portions(x), _portions(gradient, like=x), _portions(result), strict=True)
         for some, given, out in portions:
@@ -137,6 +142,15 @@ class _ResponseNorm(torch.autograd.Function):
             direct.addcmul_(_window_sums(t, n, columns), wide, value=-2 * alpha * beta)
             out.copy_(direct)
         return result, None, None, None, None, None
+
+
+def _kernels(x: torch.Tensor) -> ModuleType | None:
+    """The GPU's kernels where they can work on x; imported only for a tensor on a GPU."""
+    if not x.is_cuda:
+        return None
+    from . import lrn_gpu
+
+    return lrn_gpu if lrn_gpu.usable(x) else None
 
 
 def _bracket(wide: torch.Tensor, n: int, k: float, alpha: float, columns: int) -> torch.Tensor:
