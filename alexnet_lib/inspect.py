@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from .small_nets import NONLINEARITIES, SmallNet, activations_by_layer
+from .nonlinearities import NONLINEARITIES
+from .small_nets import SmallNet, activations_by_layer
 
 SMALL_SLOPE = 0.05
 

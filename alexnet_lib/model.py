@@ -16,7 +16,7 @@ from .dropout import Dropout
 from .errors import SettingError
 from .geometry import ReceptiveField, Window
 from .layers import LocalResponseNorm, SpatialResponseNorm
-from .small_nets import NONLINEARITIES, Activation
+from .nonlinearities import NONLINEARITIES, Activation
 
 __all__ = ["CONVOLUTIONS", "LAYERS", "VARIANTS", "AlexNet", "AlexNetConfig", "ResponseNorm", "ablations"]
 

@@ -8,61 +8,14 @@ ours, to see what more layers change. Taught in the chapter "ReLU against tanh".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from .errors import SettingError
-
-
-@dataclass(frozen=True)
-class Nonlinearity:
-    """A function applied to every unit's input, with its derivative for those who want to look at it.
-
-    `gain` is what today's starting weights multiply 1 / sqrt(fan in) by (He for the ReLU kind, 1 for the tanh kind;
-    torch.nn.init.calculate_gain explains the idea). With `batch_norm`, the input is batch-normalised first.
-    """
-
-    name: str
-    label: str
-    function: Callable[[torch.Tensor], torch.Tensor]
-    derivative: Callable[[torch.Tensor], torch.Tensor]
-    gain: float = 1.0
-    batch_norm: bool = False
-
-
-LEAK = 0.01
-_HE = 2.0**0.5
-
-
-def _step(x: torch.Tensor) -> torch.Tensor:
-    return (x > 0).to(x.dtype)
-
-
-def _leaky_step(x: torch.Tensor) -> torch.Tensor:
-    return torch.where(x > 0, torch.ones_like(x), LEAK)
-
-
-def _tanh_slope(x: torch.Tensor) -> torch.Tensor:
-    return 1 - torch.tanh(x) ** 2
-
-
-NONLINEARITIES: dict[str, Nonlinearity] = {
-    n.name: n
-    for n in (
-        Nonlinearity("relu", "ReLU", F.relu, _step, _HE),
-        Nonlinearity("tanh", "tanh", torch.tanh, _tanh_slope),
-        Nonlinearity("sigmoid", "sigmoid", torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x)),
-        Nonlinearity("abs_tanh", "|tanh|", lambda x: torch.tanh(x).abs(), lambda x: torch.sign(x) * _tanh_slope(x)),
-        Nonlinearity("leaky_relu", "leaky ReLU", lambda x: F.leaky_relu(x, LEAK), _leaky_step, _HE),
-        Nonlinearity("elu", "eˣ − 1 (ELU)", F.elu, lambda x: torch.where(x > 0, 1.0, torch.exp(x)), _HE),
-        Nonlinearity("tanh_bn", "batch norm + tanh", torch.tanh, _tanh_slope, batch_norm=True),
-        Nonlinearity("relu_bn", "batch norm + ReLU", F.relu, _step, _HE, batch_norm=True),
-    )
-}
+from .nonlinearities import NONLINEARITIES, Activation
 
 # Each block: kernels, kernel size, pooling after it. Then the widths of the hidden fully connected layers.
 ARCHITECTURES: dict[str, tuple[tuple[tuple[int, int, str | None], ...], tuple[int, ...]]] = {
@@ -103,19 +56,6 @@ class SmallNetConfig:
         ):
             if getattr(self, field) not in allowed:
                 raise SettingError(f"{field} {getattr(self, field)!r} is not known; use one of {', '.join(allowed)}")
-
-
-class Activation(nn.Module):
-    """Batch normalisation where the nonlinearity asks for it, then the nonlinearity."""
-
-    def __init__(self, nonlinearity: Nonlinearity, channels: int, dimensions: int):
-        super().__init__()
-        norm = nn.BatchNorm2d if dimensions == 2 else nn.BatchNorm1d
-        self.norm = norm(channels) if nonlinearity.batch_norm else nn.Identity()
-        self.function = nonlinearity.function
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(self.norm(x))
 
 
 class SmallNet(nn.Module):

@@ -12,8 +12,9 @@ from torch import nn
 
 from alexnet_lib import notebook as nb
 from alexnet_lib.inspect import SMALL_SLOPE, depth_profile
+from alexnet_lib.nonlinearities import NONLINEARITIES
 from alexnet_lib.optimiser import PaperSGD
-from alexnet_lib.small_nets import NONLINEARITIES, SmallNet, SmallNetConfig
+from alexnet_lib.small_nets import SmallNet, SmallNetConfig
 from alexnet_lib.train import train_step
 
 CHAPTER = Path(__file__).resolve().parent.parent / "book" / "chapters" / "relu_vs_tanh.ipynb"

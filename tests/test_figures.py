@@ -16,7 +16,7 @@ from PIL import Image
 
 from alexnet_lib import figures, origin, style
 from alexnet_lib.errors import SettingError
-from alexnet_lib.small_nets import NONLINEARITIES
+from alexnet_lib.nonlinearities import NONLINEARITIES
 from alexnet_lib.style import FOREGROUND, PALETTE, bar_style_for, style_for
 
 ALT = "ReLU and tanh of x, from -4 to 4"

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..inspect import LayerProfile
-from ..small_nets import NONLINEARITIES, SmallNet, activations_by_layer
+from ..nonlinearities import NONLINEARITIES
+from ..small_nets import SmallNet, activations_by_layer
 from ..style import style_for
 
 Curve = tuple[Sequence[float], Sequence[float]]
