@@ -18,6 +18,7 @@ from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import SettingError
 from ..model import AlexNet
 from ..optimiser import PaperSGD
+from ..two_gpu import TwoGPUAlexNet
 from . import DTYPES, Timing, check_counts, print_table, synchronise, take_turns
 from .lrn import FRAMEWORK
 from .recording import figures, write
@@ -43,14 +44,25 @@ def with_framework_norm() -> AlexNet:
     return net
 
 
-def networks() -> dict[str, Callable[[], nn.Module]]:
+def split(device: torch.device) -> TwoGPUAlexNet:
+    """The paper's network in two columns: on two GPUs where there are two, else both on `device`."""
+    pair = ("cuda:0", "cuda:1") if device.type == "cuda" and torch.cuda.device_count() > 1 else (device, device)
+    net = TwoGPUAlexNet(AlexNetConfig.paper(), pair, seed=0)
+    for column in net.columns:
+        column.to(memory_format=torch.channels_last)
+    return net
+
+
+def networks(device: torch.device) -> dict[str, Callable[[], nn.Module]]:
     """What is measured, by name."""
+    two = device.type == "cuda" and torch.cuda.device_count() > 1
     return {
         OURS: lambda: AlexNet(AlexNetConfig.paper(), seed=0),
         "the same with nn.LocalResponseNorm": with_framework_norm,
         "the same without LRN": lambda: AlexNet(ablations()["no_norm"], seed=0),
         "the 2012 code's": lambda: AlexNet(AlexNetConfig.code2012(), seed=0),
         "one GPU, half the kernels": lambda: AlexNet(AlexNetConfig.one_gpu_half(), seed=0),
+        "the paper's on two GPUs" if two else "the paper's in two columns, on one device": lambda: split(device),
         "torchvision.models.alexnet": lambda: torchvision.models.alexnet(weights=None),
     }
 
@@ -62,7 +74,9 @@ def stepper(net: nn.Module, batch: int, device: torch.device, dtype: torch.dtype
         torch.randn((batch, 3, 224, 224), generator=generator).to(device).contiguous(memory_format=torch.channels_last)
     )
     labels = torch.randint(1000, (batch,), generator=generator).to(device)
-    net = net.to(device, memory_format=torch.channels_last).train()
+    if not isinstance(net, TwoGPUAlexNet):  # which is on its devices already
+        net = net.to(device, memory_format=torch.channels_last)
+    net.train()
     optimiser = PaperSGD(net.parameters(), 1e-6, weight_decay=5e-4)
     forward = torch.compile(net) if compiled else net
     half = dtype != torch.float32
@@ -85,7 +99,9 @@ def measure(
 ) -> dict[str, Timing]:
     """Images a second of a training step of every network, in turns."""
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
-    wanted = {name: make for name, make in networks().items() if not args.only or any(w in name for w in args.only)}
+    wanted = {
+        name: make for name, make in networks(device).items() if not args.only or any(w in name for w in args.only)
+    }
     steps = {name: stepper(make(), batch, device, kind, compiled) for name, make in wanted.items()}
     return take_turns(steps, args.rounds)
 
