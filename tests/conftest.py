@@ -102,3 +102,21 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def no_data_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALEXNET_DATA is not set."""
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
+def cifar_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Part of CIFAR-10 by its shape: 260 training and 20 test images of its ten classes, as PNG files."""
+    return write_tree(tmp_path_factory.mktemp("tree"), train=26, test=2)
+
+
+@pytest.fixture(scope="session")
+def small_cifar_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """140 training images: one step a pass, and 20 passes a run."""
+    return write_tree(tmp_path_factory.mktemp("tree"), train=14, test=1)
