@@ -5,6 +5,7 @@ Taught in "The whole architecture". The network on two devices is in two_gpu.py.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 import torch
@@ -91,6 +92,12 @@ class AlexNet(nn.Sequential):
             if name == "act7":
                 return x
         raise AssertionError("there is no act7")
+
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        """A layer by its place, or for a slice those layers as a plain nn.Sequential that shares their weights."""
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        return super().__getitem__(index)
 
     def check_images(self, images: torch.Tensor) -> None:
         """Raise SettingError unless these are floating-point images (N, 3, S, S) of the configuration's size."""

@@ -95,6 +95,7 @@ class TwoGPUAlexNet(nn.Module):
         self.devices = tuple(torch.device(device) for device in devices)
         self.traffic = Traffic()
         self.columns = nn.ModuleList(AlexNet(config, num_classes, part=(i, COLUMNS)) for i in range(COLUMNS))
+        self._meets = {row.name for row in self.describe().layers if row.exchanges}
         self.load_single(AlexNet(config, num_classes, seed=seed).state_dict())
         for column, device in zip(self.columns, self.devices, strict=True):
             column.to(device)
@@ -111,9 +112,8 @@ class TwoGPUAlexNet(nn.Module):
     def _run(self, images: torch.Tensor, until: str) -> list[torch.Tensor]:
         self.columns[0].check_images(images)
         x = [images.to(device) for device in self.devices]
-        meets = {row.name for row in self.describe().layers if row.exchanges}
         for name, _ in self.columns[0].named_children():
-            if name in meets:
+            if name in self._meets:
                 x = self._exchange(x, name)
             layers = [column.get_submodule(name) for column in self.columns if hasattr(column, name)]
             x = [layer(own) for layer, own in zip(layers, x, strict=False)]
