@@ -35,7 +35,7 @@ def add_experiment_parser(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     command.add_argument("--jobs", type=int, metavar="N", help="training runs at a time (default: by the device)")
     command.add_argument("--seeds", type=int, metavar="N", help="seeds at the best rate (default: by the size)")
-    command.add_argument("--only", metavar="A,B", help="only these nonlinearities, architectures or starts, by name")
+    command.add_argument("--only", metavar="A,B", help="only these parts of the experiment, by name")
     command.set_defaults(run=run_experiment)
 
 

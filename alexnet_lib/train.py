@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -234,13 +234,15 @@ def fit(
     progress: bool = False,
     checkpoint: Path | None = None,
     on_point: OnPoint | None = None,
+    parameters: Iterable | None = None,
 ) -> TrainResult:
     """Train `net` on uint8 images (N, 3, H, W) and labels (N,) until the target, the cap or Ctrl-C.
 
     Every training image counts once for the training error, at the step that uses it and before the update it causes:
     that is how the 2012 code counted. `on_point` sees each point of the curve and may return True to end the
     run. With `checkpoint`, the state is saved after every pass, and a run with the same settings and seed goes on from
-    there. Ctrl-C ends the run cleanly: the curve so far is returned, ended "stopped".
+    there. Ctrl-C ends the run cleanly: the curve so far is returned, ended "stopped". `parameters` are what PaperSGD is
+    given, such as groups with rates or decays of their own; without it, all of the net's alike.
     Raises TrainingError when the loss is not finite, naming the step, and for a checkpoint that cannot be used.
     """
     device = torch.device(device)
@@ -249,7 +251,8 @@ def fit(
     net.to(device, memory_format=torch.channels_last).train()
     # Rows of whole pixels in memory, so that the batches taken from them are channels last without another copy.
     images = images.to(device).contiguous(memory_format=torch.channels_last)
-    optimiser = PaperSGD(net.parameters(), settings.rate, settings.momentum, settings.weight_decay)
+    given = net.parameters() if parameters is None else parameters
+    optimiser = PaperSGD(given, settings.rate, settings.momentum, settings.weight_decay)
     run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimiser)
     if checkpoint is not None and checkpoint.exists():
         run.take_up(checkpoints.load(checkpoint, run.identity(label)))

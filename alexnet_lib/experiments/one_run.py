@@ -85,8 +85,7 @@ def _referee(unit: Unit, leader: Path) -> Callable[[dict[str, float]], bool]:
     """Says, at each point of a sweep's run, whether to give it up; ends any run when the race is stopped."""
 
     def give_up(point: dict[str, float]) -> bool:
-        if _stop is not None and _stop.is_set():
-            raise KeyboardInterrupt
+        stop_if_asked()
         if unit.seed != SWEEP_SEED:
             return False
         if point["passes"] >= STUCK_AFTER and point["pass_error"] > STUCK_ERROR:
@@ -124,6 +123,12 @@ def outcome_of(unit: Unit, result: TrainResult, diverged_at: int | None, place: 
 
 
 _stop: Event | None = None
+
+
+def stop_if_asked() -> None:
+    """In a worker process: raise KeyboardInterrupt, which `fit` knows, when the runs are to end."""
+    if _stop is not None and _stop.is_set():
+        raise KeyboardInterrupt
 
 
 def start_worker(stop: Event) -> None:

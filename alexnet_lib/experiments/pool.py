@@ -1,4 +1,4 @@
-"""Running the units of a race in several processes, losing nothing when it is stopped."""
+"""Running the units of a race or a comparison in several processes, losing nothing when it is stopped."""
 
 from __future__ import annotations
 
@@ -26,8 +26,14 @@ from .race import Contender, Unit
 NOTICE_CTRL_C = 0.5  # seconds until a Ctrl-C is seen
 
 
-def run_race(contenders: Sequence[Contender], place: Workplace, jobs: int, record: Callable[[Contender], None]) -> bool:
+def run_race(
+    contenders: Sequence[Contender], place: Workplace, jobs: int, record: Callable[[Contender], None],
+    work: Callable[[Unit, Workplace], dict[str, Any]] = run_unit,
+) -> bool:  # fmt: skip
     """Run all that is due, `jobs` units at a time, first contenders first; `record` is called after every unit.
+
+    `work` turns a unit into its outcome, in a worker process. Whatever has a `run`, and `due`, `keep` and `leader` as
+    Contender has them, can stand in for one.
 
     Returns True when everything was run, False when Ctrl-C ended it: what was finished is recorded by then, and the
     units under way have left checkpoints to go on from. So they have when one unit fails, whose error is raised.
@@ -43,7 +49,7 @@ def run_race(contenders: Sequence[Contender], place: Workplace, jobs: int, recor
         progress(total=0, unit="run") as bar,
     ):
         try:
-            everything = _Race(contenders, place, jobs, record, pool, stop, ctrl_c, bar).run()
+            everything = _Race(contenders, place, jobs, record, work, pool, stop, ctrl_c, bar).run()
         except BrokenProcessPool as error:
             raise TrainingError(
                 "a training process was ended from outside, perhaps for want of memory; try fewer --jobs: "
@@ -80,6 +86,7 @@ class _Race:
     place: Workplace
     jobs: int
     record: Callable[[Contender], None]
+    work: Callable[[Unit, Workplace], dict[str, Any]]
     pool: concurrent.futures.Executor
     stop: Event
     ctrl_c: _CtrlC
@@ -103,7 +110,7 @@ class _Race:
         """Start what can start; False when nothing is under way, so that all is done."""
         while len(self.under_way) < self.jobs and (waiting := self._waiting()):
             with _hidden_from_ctrl_c():
-                self.under_way[self.pool.submit(run_unit, waiting[0][1], self.place)] = waiting[0]
+                self.under_way[self.pool.submit(self.work, waiting[0][1], self.place)] = waiting[0]
         self.bar.total = self.bar.n + len(self.under_way) + len(self._waiting())
         self.bar.set_postfix_str(", ".join(unit.label for _, unit in self.under_way.values())[:100])
         return bool(self.under_way)
@@ -126,7 +133,7 @@ class _Race:
             raise failures[0]
 
     def _keep_one(self, contender: Contender, unit: Unit, outcome: dict[str, Any]) -> None:
-        contender.outcomes[unit.settings.rate, unit.seed] = outcome
+        contender.keep(unit, outcome)
         _tell_best(contender, self.place)
         self.record(contender)
         self.bar.update()

@@ -69,6 +69,10 @@ class Contender:
         settings = TrainSettings(**{**asdict(self.settings), "rate": rate})
         return Unit(self.run, self.net, settings, seed)
 
+    def keep(self, unit: Unit, outcome: dict[str, Any]) -> None:
+        """Take the outcome of a unit that was due."""
+        self.outcomes[unit.settings.rate, unit.seed] = outcome
+
     def swept(self) -> list[float]:
         """All rates that the sweep has tried, lowest first."""
         return sorted(rate for rate, seed in self.outcomes if seed == SWEEP_SEED)

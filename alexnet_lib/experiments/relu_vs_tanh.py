@@ -19,10 +19,12 @@ from .. import records
 from ..augment import PixelScale
 from ..datasets import ImageSet
 from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import RecordError, SettingError
-from ..small_nets import ARCHITECTURES, NONLINEARITIES, SmallNet, SmallNetConfig
+from ..errors import SettingError
+from ..nonlinearities import NONLINEARITIES
+from ..small_nets import ARCHITECTURES, SmallNet, SmallNetConfig
 from ..train import TrainResult, TrainSettings, fit
-from .one_run import Workplace, image_set
+from .common import real_images, recorded_before, writable
+from .one_run import Workplace
 from .pool import default_jobs, run_race, settings_of
 from .race import Contender, summarise
 
@@ -109,17 +111,8 @@ def take_up(contender: Contender, out: Path, checksum: str) -> None:
 
     Raises RecordError if it was recorded with other settings, or on other images than those of `checksum`.
     """
-    record = records.load(NAME, contender.run, out)
-    if not record:
-        return
-    wanted = records.rounded(settings_of(contender))
-    held = {key: record["configuration"].get(key) for key in wanted}
-    differs = "with other settings" if held != wanted else ""
-    differs = differs or ("on other images" if record["dataset"]["checksum"] != checksum else "")
-    if differs:
-        path = out / NAME / f"{contender.run}.json"
-        raise RecordError(f"{path} was recorded {differs}; move it away or use another --out folder")
-    for outcome in record["curves"]:
+    record = recorded_before(NAME, contender.run, out, settings_of(contender), checksum)
+    for outcome in record.get("curves", ()):
         contender.outcomes[outcome["rate"], outcome["seed"]] = outcome
     beyond = [rate for rate in contender.swept() if rate not in contender.rates]
     contender.rates += beyond
@@ -179,26 +172,6 @@ def run(
         print("stopped; the same command goes on from here")
         raise KeyboardInterrupt
     return list(paths.values())
-
-
-def real_images(split: str, data: str | None, images: int | None) -> ImageSet:
-    """A split of CIFAR-10, cut to `images`. Raises SettingError where there is only the stand-in."""
-    found = image_set(split, data, images)
-    if found.stand_in:
-        raise SettingError(
-            "this experiment is recorded on CIFAR-10 only, and none was found; get it with "
-            "`python -m alexnet_lib data fetch cifar10`, or point ALEXNET_DATA or --data at it"
-        )
-    return found
-
-
-def writable(folder: Path) -> Path:
-    """The folder, made if it is not there. Raises SettingError if it cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"--out: {folder} cannot be made ({error.strerror}); name a folder of yours") from error
-    return folder
 
 
 def announce(

@@ -1,0 +1,51 @@
+"""What every experiment that is recorded on CIFAR-10 does before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import records
+from ..datasets import ImageSet
+from ..errors import RecordError, SettingError
+from .one_run import image_set
+
+
+def real_images(split: str, data: str | None, images: int | None) -> ImageSet:
+    """A split of CIFAR-10, cut to `images`. Raises SettingError where there is only the stand-in."""
+    found = image_set(split, data, images)
+    if found.stand_in:
+        raise SettingError(
+            "this experiment is recorded on CIFAR-10 only, and none was found; get it with "
+            "`python -m alexnet_lib data fetch cifar10`, or point ALEXNET_DATA or --data at it"
+        )
+    return found
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is not there. Raises SettingError if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"--out: {folder} cannot be made ({error.strerror}); name a folder of yours") from error
+    return folder
+
+
+def recorded_before(
+    experiment: str, run: str, out: Path, configuration: dict[str, Any], checksum: str
+) -> dict[str, Any]:
+    """The record of `run` in `out`, to go on from, or {}.
+
+    Raises RecordError if it was recorded with another configuration, or on other images than those of `checksum`.
+    """
+    record = records.load(experiment, run, out)
+    if not record:
+        return {}
+    wanted = records.rounded(configuration)
+    held = {key: record["configuration"].get(key) for key in wanted}
+    differs = "with other settings" if held != wanted else ""
+    differs = differs or ("on other images" if record["dataset"]["checksum"] != checksum else "")
+    if differs:
+        path = out / experiment / f"{run}.json"
+        raise RecordError(f"{path} was recorded {differs}; move it away or use another --out folder")
+    return record
