@@ -1,0 +1,212 @@
+"""Comparing variants of the network with locally connected layers on CIFAR-10: data, seeds and schedule are the same.
+
+The machinery behind `lrn_cifar10` and `pooling_cifar10`. Each variant may first choose its learning rate: short runs
+on the training set less 5,000 held-out images, which decide; the test set is looked at once a run, at its end. Every
+variant trains from the same seeds, so that differences are taken seed by seed. Their chapters are "Local response
+normalisation" and "Overlapping pooling".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..augment import PixelScale, centre
+from ..datasets import ImageSet
+from ..devices import keep_freed_memory
+from ..errors import TrainingError
+from ..local_nets import ConvLocalConfig, ConvLocalNet, parameter_groups
+from ..train import TrainResult, TrainSettings, error_rate, fit
+from .one_run import Workplace, image_set, stop_if_asked
+
+HELD_OUT = 5_000
+SIDE = 24
+PILOT_SEED = 0
+MOST_MEASURED = 10_000  # training images whose error is measured at the end, as many as there are test images
+DECAY = 0.004
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all variants of a comparison share.
+
+    images: how many training images (None: all); augmented: random crops and reflections, else the centres as they
+    are. stages: passes at the rate, then at a tenth of it, then at a hundredth: the released nets had 140, 10 and 10.
+    rates: to choose from, by `pilot` passes each on all but HELD_OUT images; a single rate is taken without a pilot.
+    """
+
+    images: int | None = None
+    augmented: bool = True
+    stages: tuple[float, ...] = (140, 10, 10)
+    rates: tuple[float, ...] = (0.001,)
+    pilot: float = 0
+    decay: float = DECAY
+
+    @property
+    def passes(self) -> float:
+        return sum(self.stages)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run of a comparison: a variant at one rate from one seed; a pilot if it is to choose the rate."""
+
+    run: str
+    net: ConvLocalConfig
+    terms: Terms
+    settings: TrainSettings
+    seed: int
+    pilot: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.run} {'pilot ' * self.pilot}rate {self.settings.rate:g} seed {self.seed}"
+
+
+@dataclass
+class Variant:
+    """One entry of a comparison, and what was run of it so far: pilots by rate, outcomes by seed."""
+
+    run: str
+    label: str
+    net: ConvLocalConfig
+    terms: Terms
+    seeds: int
+    pilots: dict[float, dict[str, Any]] = field(default_factory=dict)
+    outcomes: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def due(self, busy: Collection[Trial] = ()) -> list[Trial]:
+        """What can start now beside the `busy` trials: the pilots, and when all have ended the seeds."""
+        rates = self.terms.rates
+        if len(rates) > 1 and (missing := [rate for rate in rates if rate not in self.pilots]):
+            trials = [self._trial(rate, PILOT_SEED, pilot=True) for rate in missing]
+        else:
+            trials = [self._trial(self.best_rate(), s) for s in range(self.seeds) if s not in self.outcomes]
+        return [trial for trial in trials if trial not in busy]
+
+    def _trial(self, rate: float, seed: int, pilot: bool = False) -> Trial:
+        passes = self.terms.pilot if pilot else self.terms.passes
+        crop = SIDE if self.terms.augmented else None
+        settings = TrainSettings(rate=rate, weight_decay=self.terms.decay, passes=passes, points=1, crop=crop)
+        return Trial(self.run, self.net, self.terms, settings, seed, pilot)
+
+    def best_rate(self) -> float:
+        """The rate with the lowest error on the held-out images, the lower one of two; a single rate as it is."""
+        if len(self.terms.rates) == 1:
+            return self.terms.rates[0]
+        return min(sorted(self.pilots), key=lambda rate: self.pilots[rate]["held_out_error"])
+
+    def keep(self, trial: Trial, outcome: dict[str, Any]) -> None:
+        """Take the outcome of a trial that was due."""
+        if trial.pilot:
+            self.pilots[trial.settings.rate] = outcome
+        else:
+            self.outcomes[trial.seed] = outcome
+
+    def leader(self) -> None:
+        """No run of a comparison is given up for another's sake."""
+
+    @property
+    def left(self) -> float:
+        """How many passes, at most, are still to run."""
+        rates = len(self.terms.rates)
+        pilots = (rates - len(self.pilots)) * self.terms.pilot if rates > 1 else 0
+        return pilots + sum(seed not in self.outcomes for seed in range(self.seeds)) * self.terms.passes
+
+    def configuration(self) -> dict[str, Any]:
+        """What must be equal for a record to be continued. More seeds may be asked for later."""
+        return {"net": asdict(self.net), "terms": asdict(self.terms), "label": self.label}
+
+
+def run_trial(trial: Trial, place: Workplace) -> dict[str, Any]:
+    """Train one variant from one seed in this process, and say how it went; a loss that is not finite is an outcome."""
+    torch.set_num_threads(place.threads)
+    keep_freed_memory()
+    train = image_set("train", place.data, trial.terms.images)
+    judged, test_key = image_set("test", place.data, place.images), "test_error"
+    if trial.pilot:
+        train, judged = held_out(train)
+        test_key = "held_out_error"
+    stem = trial.label.replace(" ", "_")
+    checkpoints = [place.checkpoints / f"{stem}.{stage}.pt" for stage in range(len(trial.terms.stages))]
+    outcome = trained(trial, train, judged, test_key, place.device, checkpoints)
+    if outcome["ended"] != "stopped":
+        for path in checkpoints:
+            path.unlink(missing_ok=True)
+    return outcome | {"threads": place.threads, "pilot": trial.pilot}
+
+
+def held_out(train: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """The training images less the held-out ones, and those; a tenth is held out of a set under 50,000."""
+    count = min(HELD_OUT, len(train) // 10)
+    images, labels = train.images, train.labels
+    kept = replace(train, images=images[:-count], labels=labels[:-count])
+    return kept, replace(train, images=images[-count:], labels=labels[-count:])
+
+
+def trained(
+    trial: Trial, train: ImageSet, judged: ImageSet, judged_key: str, device: str, checkpoints: list[Path | None]
+) -> dict[str, Any]:
+    """Train through the stages, then measure errors on centre crops: of training images, and of `judged`."""
+    scale = PixelScale.fit(train.images)
+    net = ConvLocalNet(trial.net, seed=trial.seed)
+    began, results, diverged_at = time.perf_counter(), [], None
+    outcome = {"rate": trial.settings.rate, "seed": trial.seed, "ended": "cap", judged_key: 1.0, "training_error": 1.0}
+    try:
+        for stage, (settings, checkpoint) in enumerate(zip(stages_of(trial), checkpoints, strict=False)):
+            results.append(one_stage(net, train, settings, scale, trial.seed + 1000 * stage, device, checkpoint))
+            if results[-1].ended == "stopped":
+                return outcome | {"ended": "stopped"}
+    except TrainingError as error:
+        if error.step is None:
+            raise
+        diverged_at = error.step
+    if diverged_at is None:
+        few = replace(train, images=train.images[:MOST_MEASURED], labels=train.labels[:MOST_MEASURED])
+        outcome[judged_key] = centre_error(net, judged, scale, device)
+        outcome["training_error"] = centre_error(net, few, scale, device)
+    seconds = sum(result.seconds for result in results) or time.perf_counter() - began
+    ended = {"ended": "diverged" if diverged_at is not None else "cap", "diverged_at": diverged_at}
+    return outcome | ended | {"seconds": seconds, "curve": joined(results)}
+
+
+def stages_of(trial: Trial) -> list[TrainSettings]:
+    """The settings of each stage, every one at a tenth of the rate before; a pilot has the first alone."""
+    if trial.pilot:
+        return [trial.settings]
+    rate = trial.settings.rate
+    return [replace(trial.settings, rate=rate / 10**i, passes=passes) for i, passes in enumerate(trial.terms.stages)]
+
+
+def one_stage(
+    net: ConvLocalNet, train: ImageSet, settings: TrainSettings, scale: PixelScale, seed: int, device: str,
+    checkpoint: Path | None,
+) -> TrainResult:  # fmt: skip
+    """One stage; the velocity starts at zero in each, as little of the old one is left after ten steps."""
+    images = train.images if settings.crop else centre(train.images, SIDE, SIDE)
+    return fit(
+        net, images, train.labels, settings, scale, seed=seed, device=device, checkpoint=checkpoint,
+        on_point=lambda _: stop_if_asked(), parameters=parameter_groups(net, settings),
+    )  # fmt: skip
+
+
+def centre_error(net: ConvLocalNet, images: ImageSet, scale: PixelScale, device: str) -> float:
+    """The share of images whose centre crop is put into a wrong class."""
+    return error_rate(net, centre(images.images, SIDE, SIDE), images.labels, scale, device)
+
+
+def joined(results: list[TrainResult]) -> dict[str, list[float]]:
+    """The curves of the stages as one: passes, the error of each pass as it was trained, the loss."""
+    curve: dict[str, list[float]] = {"passes": [], "pass_error": [], "loss": []}
+    before = 0.0
+    for result in results:
+        curve["passes"] += [round(before + point["passes"], 4) for point in result.curve]
+        for key in ("pass_error", "loss"):
+            curve[key] += [point[key] for point in result.curve]
+        before = curve["passes"][-1] if curve["passes"] else 0.0
+    return curve
