@@ -81,6 +81,11 @@ def test_where_the_slow_one_failed_the_ratio_is_a_bound() -> None:
     assert found.at_least and str(found) == "over 6.0"
 
 
+def test_where_one_seed_of_the_slow_one_failed_its_own_cap_stands_for_it() -> None:
+    found = ratio(result({0: 30.0, 1: None, 2: 32.0}, cap=80), result({0: 10.0}, cap=60), 0.25)
+    assert (found.middle, found.lowest, found.highest, found.at_least) == (3.2, 3.0, 8.0, True)
+
+
 def test_there_is_no_ratio_to_one_that_is_missing_or_failed() -> None:
     some = result({0: 10.0})
     assert ratio(None, some, 0.25) is None and ratio(some, None, 0.25) is None
