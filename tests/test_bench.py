@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from argparse import Namespace
+import itertools
+import re
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from small_sets import write_tree
 from torch import nn
 
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import bench, records
-from alexnet_lib.bench import cifar, lrn, model
+from alexnet_lib.bench import lrn, model
 from alexnet_lib.bench.recording import figures, write
-from alexnet_lib.datasets import load_cifar10
 from alexnet_lib.errors import SettingError
 from alexnet_lib.layers import LocalResponseNorm
 from alexnet_lib.model import AlexNet, AlexNetConfig
@@ -53,6 +54,19 @@ def test_a_table_is_aligned(capsys: pytest.CaptureFixture) -> None:
     assert capsys.readouterr().out == "title\n        speed\na           1\nlonger  1,000\n"
 
 
+def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixture) -> None:
+    parser = ArgumentParser()
+    bench.add_bench_parser(parser.add_subparsers())
+    for kind, stated in (("cifar", 2), ("lrn", 2), ("model", 2)):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["bench", kind, "--help"])
+        said = " ".join(capsys.readouterr().out.split())
+        found = dict(re.findall(r"--(\w+) \S+ [^-]*\(default: (\d+|auto|float32)\)", said))
+        args = vars(parser.parse_args(["bench", kind]))
+        assert found == {name: str(args[name]) for name in found} and len(found) >= stated, kind
+        assert args["bench"] == kind
+
+
 @pytest.mark.parametrize("words, said", [
     (["cifar", "--rounds", "0"], "--rounds 0: give a whole number of 1 or more"),
     (["cifar", "--batches", "-1"], "--batches -1"),
@@ -67,41 +81,50 @@ def test_options_that_cannot_be_are_named(words: list[str], said: str, capsys: p
     assert said in capsys.readouterr().err
 
 
-def test_bench_cifar_prints_ratios_of_its_own_numbers(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    named = {"ours": 8000.0, "one": 1000.0, "workers": 2000.0, "step": 400.0}
-    timings = {name: bench.Timing(name, speed, speed / 2, speed * 2) for name, speed in named.items()}
-    cifar.report(timings, bench.Timing("step", 320.0, 300.0, 340.0), 2)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split()[-6:] == ["8,000", "4,000", "to", "16,000", "1.0", "5.0%"]
-    assert lines[3].split()[-2:] == ["8.0", "40.0%"] and lines[4].split()[-2:] == ["4.0", "20.0%"]
-    assert lines[-1] == "the step before freed memory was kept: 320 images/s, 0.80 of the above"
-
-
-def test_torchvision_gets_the_very_same_images(tmp_path: Path) -> None:
-    images = load_cifar10("train", write_tree(tmp_path / "tree", train=3, test=1))
-    cifar.write_batches(images, tmp_path)
-    published = cifar.PublishedCIFAR10(str(tmp_path))
-    assert len(published) == 30 and published.classes == list(images.classes)
-    for i in (0, 17):
-        picture, label = published[i]
-        pixels = torch.tensor(list(picture.tobytes()), dtype=torch.uint8).reshape(32, 32, 3).permute(2, 0, 1)
-        assert torch.equal(pixels, images.images[i]) and label == images.labels[i]
-
-
-def test_bench_cifar_runs_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    tree = write_tree(tmp_path / "tree", train=26, test=1)
-    words = ["bench", "cifar", "--data", str(tree), "--device", "cpu", "--batches", "1", "--rounds", "1"]
-    assert command_line.main([*words, "--threads", "1"]) == 0
-    out = capsys.readouterr().out
-    assert "part of CIFAR-10, 260 training images" in out and out.count("images/s") >= 1
-    assert "training step of the network (80sec, ReLU)" in out
-
-
 def test_what_is_kept_for_backward_is_counted_without_the_input() -> None:
     x = torch.randn(2, 8, 5, 5)
     assert lrn.kept_for_backward(LocalResponseNorm(), x) == 0
     assert lrn.kept_for_backward(nn.Sigmoid(), x) == 2 * 8 * 5 * 5 * 4
     assert lrn.kept_for_backward(nn.Sequential(nn.Sigmoid(), nn.Sigmoid()), x) == 2 * 2 * 8 * 5 * 5 * 4
+
+
+def test_bench_lrn_prints_times_and_ratios_of_its_own_numbers(capsys: pytest.CaptureFixture) -> None:
+    named = {"ours": 200.0, "framework": 100.0, "copy": 800.0}
+    timings = {name: bench.Timing(name, speed, speed / 2, speed * 2) for name, speed in named.items()}
+    lrn.report((32, 4, 5, 5), timings, {"ours": 0, "framework": 3 * 2**20})
+    title, header, *rows = capsys.readouterr().out.splitlines()
+    assert title == "activations (32, 4, 5, 5)"
+    assert [row.split() for row in rows] == [
+        ["ours", "160.00", "2.00", "4.00", "0.0"],
+        ["framework", "320.00", "1.00", "8.00", "3.0"],
+        ["copy", "40.00", "8.00", "1.00"],
+    ]
+
+
+def test_a_turn_of_lrn_goes_forward_and_backward_and_counts_its_images() -> None:
+    gradients = []
+
+    class Doubled(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            doubled = 2 * x
+            doubled.register_hook(gradients.append)
+            return doubled
+
+    x, gradient = torch.randn(3, 16, 2, 2), torch.randn(3, 16, 2, 2)
+    assert lrn._forward_and_backward(Doubled(), x, gradient)() == 3
+    assert len(gradients) == 1 and torch.equal(gradients[0], gradient)
+    assert [turn() for turn in lrn.contestants(x, gradient, compiled=False).values()] == [3, 3, 3, 3]
+
+
+def test_the_norms_measured_are_what_their_names_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lrn, "_forward_and_backward", lambda layer, x, gradient: layer)
+    monkeypatch.setattr(torch, "compile", lambda layer: ("compiled", layer))
+    x = torch.randn(1, 8, 2, 2)
+    found = lrn.contestants(x, x, compiled=True)
+    assert list(found) == ["ours", "ours, two columns", "framework", "ours, compiled", "framework, compiled", "copy"]
+    assert (found["ours"].columns, found["ours, two columns"].columns) == (1, 2)
+    assert [found[f"{name}, compiled"][0] for name in ("ours", "framework")] == ["compiled", "compiled"]
+    assert isinstance(found["framework, compiled"][1], nn.LocalResponseNorm)
 
 
 def test_bench_lrn_measures_the_same_formula_and_records_it(
@@ -123,42 +146,133 @@ def test_bench_lrn_measures_the_same_formula_and_records_it(
     assert torch.allclose(framework, LocalResponseNorm()(x), rtol=1e-5), "the two sides must compute the same"
 
 
-def test_the_networks_measured_are_what_their_names_say() -> None:
-    made = {name: make() for name, make in model.networks(torch.device("cpu")).items()}
-    assert list(made)[0] == model.OURS and len(made) == 7
-    paper = made[model.OURS]
-    images = torch.randn(1, 3, 224, 224) * 60
-    with_framework = made["the same with nn.LocalResponseNorm"]
-    assert torch.allclose(paper.eval()(images), with_framework.eval()(images), rtol=1e-4, atol=1e-5)
-    assert made["the same without LRN"].config.norm == "none"
-    assert made["one GPU, half the kernels"].config.widths == (48, 128, 192, 192, 256)
-    split = made["the paper's in two columns, on one device"].eval()
-    assert torch.allclose(split(images), paper(images), rtol=1e-4, atol=1e-5)
+def test_the_networks_measured_are_what_their_names_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is built: 61 million weights a network would take seconds."""
+    monkeypatch.setattr(model, "AlexNet", lambda config, seed: SimpleNamespace(config=config))
+    monkeypatch.setattr(
+        model, "TwoGPUAlexNet", lambda config, pair, seed: SimpleNamespace(config=config, pair=pair, columns=[])
+    )
+    monkeypatch.setattr(model.torchvision.models, "alexnet", lambda weights: "torchvision's")
+    cpu = torch.device("cpu")
+    made = {name: make() for name, make in model.networks(cpu).items()}
+    assert made.pop("torchvision.models.alexnet") == "torchvision's"
+    paper = AlexNetConfig.paper()
+    assert {name: one.config for name, one in made.items()} == {
+        model.OURS: paper,
+        "the same with nn.LocalResponseNorm": paper,
+        "the same without LRN": replace(paper, name="no_norm", norm="none"),
+        "the 2012 code's": AlexNetConfig.code2012(),
+        "one GPU, half the kernels": AlexNetConfig.one_gpu_half(),
+        "the paper's in two columns, on one device": paper,
+    }
+    framework = made["the same with nn.LocalResponseNorm"]
+    assert isinstance(framework.norm1, model.FrameworkNorm) and isinstance(framework.norm2, model.FrameworkNorm)
+    assert made["the paper's in two columns, on one device"].pair == (cpu, cpu)
 
 
-def test_bench_model_reports_and_records(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_the_networks_compared_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AlexNetConfig, "paper", lambda: AlexNetConfig(widths=(16, 16, 8, 8, 8), hidden=(8, 8)))
+    nets = model.networks(torch.device("cpu"))
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 60
+    paper, framework, split = (
+        nets[name]().eval()(images)
+        for name in (model.OURS, "the same with nn.LocalResponseNorm", "the paper's in two columns, on one device")
+    )
+    assert torch.allclose(framework, paper, rtol=1e-4, atol=1e-6) and torch.allclose(split, paper, rtol=1e-4, atol=1e-6)
+    assert paper.std() > 1e-4, "logits that are all alike would say nothing"
+
+
+def test_a_step_of_a_network_trains_it() -> None:
+    net = AlexNet(AlexNetConfig(widths=(4, 4, 4, 4, 4), hidden=(8, 8), norm="none"), seed=0).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    dtypes = []
+    net.fc8.register_forward_hook(lambda *seen: dtypes.append(seen[-1].dtype))
+    for dtype in (torch.float32, torch.bfloat16):
+        assert model.stepper(net, 2, torch.device("cpu"), dtype, compiled=False)() == 2
+    assert net.training and dtypes == [torch.float32, torch.bfloat16]
+    assert not torch.equal(net.fc8.bias, before["fc8.bias"])
+
+
+def test_bench_model_prints_ratios_to_ours(capsys: pytest.CaptureFixture) -> None:
+    ours, other = bench.Timing(model.OURS, 100.0, 50.0, 200.5), bench.Timing("other", 25.0, 20.0, 30.0)
+    model.report({model.OURS: ours, "other": other}, "batch 2")
+    title, header, *rows = capsys.readouterr().out.splitlines()
+    assert (title, header.split("  ")[-1]) == ("batch 2", "times ours")
+    assert [row.split()[-5:] for row in rows] == [
+        ["100.0", "50.0", "to", "200.5", "1.00"],
+        ["25.0", "20.0", "to", "30.0", "0.25"],
+    ]
+    model.report({"other": other}, "batch 2")
+    assert capsys.readouterr().out.split()[-4:] == ["25.0", "20.0", "to", "30.0"], "there is nothing to compare with"
+
+
+def test_only_measures_the_networks_whose_names_hold_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "networks", lambda device: {name: lambda: None for name in ("one", "two", "twofold")})
+    monkeypatch.setattr(model, "stepper", lambda *settings: settings[1:])
+    monkeypatch.setattr(model, "take_turns", lambda steps, rounds: (steps, rounds))
+    cpu = torch.device("cpu")
+    setting = (8, cpu, torch.bfloat16, True)
+    for only, names in (
+        (["two"], ["two", "twofold"]),
+        (["fold", "one"], ["one", "twofold"]),
+        ([], ["one", "two", "twofold"]),
+    ):
+        measured = model.measure(Namespace(only=only, rounds=3), cpu, 8, "bfloat16", True)
+        assert measured == ({name: setting for name in names}, 3)
+
+
+@pytest.fixture
+def settings_measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """`bench model` measures nothing: this list keeps with what batches, types and compilers it would have."""
+    seen = []
+
+    def measure(args: Namespace, device: torch.device, *setting: object) -> dict[str, bench.Timing]:
+        seen.append((args.only, *setting))
+        return {model.OURS: bench.Timing(model.OURS, 2.0, 1.0, 3.0)}
+
+    monkeypatch.setattr(model, "measure", measure)
+    return seen
+
+
+def test_bench_model_measures_every_setting_asked_for_and_records_it(
+    settings_measured: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    small = {model.OURS: lambda: AlexNet(AlexNetConfig(widths=(12, 12, 12, 12, 12), hidden=(8, 8)), seed=0)}
-    monkeypatch.setattr(model, "networks", lambda device: small)
-    words = ["bench", "model", "--device", "cpu", "--batches", "2,3", "--rounds", "1", "--out", str(tmp_path)]
+    words = ["bench", "model", "--device", "cpu", "--batches", "2,3", "--dtypes", "float32,bfloat16", "--compile"]
+    words += ["--rounds", "4", "--only", "a,b", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["alexnet_lib", *words])
     assert command_line.main(words) == 0
+    wanted = list(itertools.product((2, 3), ("float32", "bfloat16"), (False, True)))
+    assert settings_measured == [(["a", "b"], *setting) for setting in wanted]
     out = capsys.readouterr().out
-    assert "batch 2, float32" in out and "batch 3, float32" in out
-    steps = json.loads((tmp_path / "bench" / "model_cpu.json").read_text())["result"]["steps"]
-    assert [(step["batch"], step["dtype"], step["compiled"]) for step in steps] == [
-        (2, "float32", False), (3, "float32", False),
+    assert "batch 2, float32\n" in out and "batch 3, bfloat16, compiled\n" in out
+    record = records.read(tmp_path / "bench" / "model_cpu.json")
+    assert record["result"]["steps"] == [
+        {
+            "batch": batch, "dtype": dtype, "compiled": compiled,
+            "images_per_second": {model.OURS: {"median": 2.0, "lowest": 1.0, "highest": 3.0}},
+        }
+        for batch, dtype, compiled in wanted
     ]  # fmt: skip
-    assert steps[0]["images_per_second"][model.OURS]["median"] > 0
+    assert record["claims"] == ["C04"] and record["configuration"]["rounds"] == 4
+    assert "bench model --device cpu --batches 2,3 " in record["command"]
+
+
+def test_bench_model_takes_32_images_on_a_cpu(settings_measured: list) -> None:
+    assert command_line.main(["bench", "model", "--device", "cpu"]) == 0
+    assert settings_measured == [([], 32, "float32", False)]
 
 
 def test_a_record_of_speed_is_complete(tmp_path: Path) -> None:
     timings = {"a": bench.Timing("a", 2.0, 1.0, 3.0)}
     assert figures(timings) == {"a": {"median": 2.0, "lowest": 1.0, "highest": 3.0}}
-    about = {"device": torch.device("cpu"), "rounds": 1, "seconds": 1.0, "words": ["--rounds", "1"], "out": tmp_path}
-    record = records.read(write("some", {"x": 1}, claims=["C04"], **about))
+    about = {"device": torch.device("cpu"), "rounds": 7, "seconds": 1.5, "words": ["--rounds", "7"], "out": tmp_path}
+    path = write("some", {"x": 1}, claims=["C04"], **about)
+    assert path == tmp_path / "bench" / "some_cpu.json"
+    record = records.read(path)
     assert (record["experiment"], record["run"], record["claims"]) == ("bench", "some_cpu", ["C04"])
+    assert (record["configuration"], record["seconds"]) == ({"rounds": 7, "threads": 1}, 1.5)
+    assert record["result"] == {"x": 1} and record["dataset"]["name"] == "noise"
+    assert record["command"] == "python -m alexnet_lib bench some --rounds 7"
 
 
 def test_check_counts_takes_what_was_not_given() -> None:
