@@ -15,7 +15,7 @@ from torch import nn
 
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import bench, records
-from alexnet_lib.bench import lrn, model
+from alexnet_lib.bench import cifar, lrn, model
 from alexnet_lib.bench.recording import figures, write
 from alexnet_lib.errors import SettingError
 from alexnet_lib.layers import LocalResponseNorm
@@ -73,10 +73,15 @@ def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixtu
     (["lrn", "--batch", "0"], "--batch 0"),
     (["lrn", "--device", "cpu", "--dtype", "bfloat16"], "nn.LocalResponseNorm does not have it on a CPU"),
     (["model", "--batches", "32,x"], "--batches '32,x': give whole numbers"),
+    (["model", "--batches", "32,0"], "--batches '32,0': give whole numbers of 1 or more"),
     (["model", "--dtypes", "float8"], "--dtypes 'float8' is not known; use float32, bfloat16"),
     (["model", "--threads", "0"], "--threads 0"),
 ])  # fmt: skip
-def test_options_that_cannot_be_are_named(words: list[str], said: str, capsys: pytest.CaptureFixture) -> None:
+def test_options_that_cannot_be_are_named(
+    words: list[str], said: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, measures in ((cifar, "stepper"), (lrn, "contestants"), (model, "measure")):
+        monkeypatch.setattr(module, measures, lambda *_: pytest.fail("it went on to measure"))
     assert command_line.main(["bench", *words]) == 2
     assert said in capsys.readouterr().err
 
@@ -131,16 +136,16 @@ def test_bench_lrn_measures_the_same_formula_and_records_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(lrn, "SHAPES", ((16, 4, 4),))
-    words = ["bench", "lrn", "--device", "cpu", "--batch", "2", "--rounds", "1", "--out", str(tmp_path)]
+    words = ["bench", "lrn", "--device", "cpu", "--rounds", "1", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["alexnet_lib", *words])
     assert command_line.main(words) == 0
     out = capsys.readouterr().out
-    assert "activations (2, 16, 4, 4)" in out and "times as fast as the framework" in out
+    assert "activations (32, 16, 4, 4)" in out and "times as fast as the framework" in out
     record = records.read(tmp_path / "bench" / "lrn_cpu.json")
     (found,) = record["result"]["shapes"]
-    assert found["shape"] == [2, 16, 4, 4] and found["kept_bytes"]["ours"] == 0
+    assert found["shape"] == [32, 16, 4, 4] and found["kept_bytes"]["ours"] == 0
     assert set(found["images_per_second"]) == {"ours", "ours, two columns", "framework", "copy"}
-    assert record["command"] == "python -m alexnet_lib bench lrn --device cpu --batch 2 --rounds 1"
+    assert record["command"] == "python -m alexnet_lib bench lrn --device cpu --rounds 1"
     x = torch.randn(2, 96, 4, 4) * 30
     framework = nn.LocalResponseNorm(5, **lrn.FRAMEWORK)(x)
     assert torch.allclose(framework, LocalResponseNorm()(x), rtol=1e-5), "the two sides must compute the same"
@@ -168,6 +173,13 @@ def test_the_networks_measured_are_what_their_names_say(monkeypatch: pytest.Monk
     framework = made["the same with nn.LocalResponseNorm"]
     assert isinstance(framework.norm1, model.FrameworkNorm) and isinstance(framework.norm2, model.FrameworkNorm)
     assert made["the paper's in two columns, on one device"].pair == (cpu, cpu)
+
+
+def test_the_frameworks_norm_stays_within_its_column_too() -> None:
+    x = torch.randn(2, 16, 4, 4, generator=torch.Generator().manual_seed(0)) * 100
+    found = model.FrameworkNorm()(x)
+    assert torch.allclose(found, LocalResponseNorm(columns=2)(x), rtol=1e-5)
+    assert not torch.allclose(found, LocalResponseNorm()(x), rtol=1e-2)
 
 
 def test_the_networks_compared_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,8 +255,8 @@ def test_bench_model_measures_every_setting_asked_for_and_records_it(
     assert command_line.main(words) == 0
     wanted = list(itertools.product((2, 3), ("float32", "bfloat16"), (False, True)))
     assert settings_measured == [(["a", "b"], *setting) for setting in wanted]
-    out = capsys.readouterr().out
-    assert "batch 2, float32\n" in out and "batch 3, bfloat16, compiled\n" in out
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("batch")]
+    assert titles == [f"batch {batch}, {dtype}{', compiled' * compiled}" for batch, dtype, compiled in wanted]
     record = records.read(tmp_path / "bench" / "model_cpu.json")
     assert record["result"]["steps"] == [
         {
