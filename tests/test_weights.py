@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from reference_alexnet import CLASSES, images, lively, small
+from reference_alexnet import CLASSES, gap, images, lively, small
 
 from alexnet_lib.config import LAYERS, VARIANTS, AlexNetConfig
 from alexnet_lib.errors import DataError, SettingError
@@ -62,15 +62,15 @@ def test_torchvisions_start_is_pytorchs_own():
         assert float(values.abs().max()) <= 1 + 1e-6, layer
         assert float(values.abs().max()) > 0.99, layer
         assert float(values.square().mean()) == pytest.approx(1 / 3, rel=0.05), layer
-        assert 0.8 < float(module.bias.abs().max()) / bound <= 1 + 1e-6, layer
+        assert 0.8 < module.bias.abs().max().item() / bound <= 1 + 1e-6, layer
 
 
 def test_grouped_full_layers_start_within_pytorchs_bound_too():
     net = AlexNet(small(exchange=("fc8",), deviations=None), CLASSES, seed=0)
     bound = net.fc6.weight.shape[1] ** -0.5
     assert net.fc6.weight.shape == (40, 64)
-    assert 0.95 * bound < float(net.fc6.weight.abs().max()) <= bound
-    assert 0.8 * bound < float(net.fc6.bias.abs().max()) <= bound
+    assert 0.95 * bound < net.fc6.weight.abs().max().item() <= bound
+    assert 0.8 * bound < net.fc6.bias.abs().max().item() <= bound
 
 
 @pytest.mark.parametrize("name", ["paper", "torchvision"])
@@ -111,7 +111,7 @@ def test_torchvisions_alexnet_is_ours_with_its_weights(theirs):
     x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         wanted = theirs(x)
-        assert float((net(x) - wanted).abs().max()) < 1e-6 * float(wanted.abs().max())
+        assert gap(net(x), wanted) < 1e-6
         hidden = theirs.classifier[:6](theirs.avgpool(theirs.features(x)).flatten(1))
         assert torch.allclose(net.features(x), hidden, rtol=1e-5, atol=1e-7)
     assert sum(p.numel() for p in net.parameters()) == 61_100_840
@@ -150,7 +150,7 @@ def test_old_caffe_files_and_their_bgr_kernels(caffe):
     load_weights(net, state, channel_order="BGR")
     rgb = images(caffe.config, dtype=torch.float32)
     wanted = caffe(rgb.flip(1))
-    assert float((net(rgb) - wanted).abs().max()) < 1e-5 * float(wanted.abs().max())
+    assert gap(net(rgb), wanted) < 1e-5
     load_weights(net, state)
     assert torch.equal(net(rgb), caffe(rgb))
     assert np.array_equal(state["conv1.weight"], as_caffe(caffe)["conv1.weight"])  # the caller's arrays stay
