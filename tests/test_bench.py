@@ -75,7 +75,9 @@ def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixtu
     (["model", "--batches", "32,x"], "--batches '32,x': give whole numbers"),
     (["model", "--batches", "32,0"], "--batches '32,0': give whole numbers of 1 or more"),
     (["model", "--dtypes", "float8"], "--dtypes 'float8' is not known; use float32, bfloat16"),
-    (["model", "--threads", "0"], "--threads 0"),
+    (["model", "--only", "zzz"], "--only zzz: no network's name holds that"),
+        (["model", "--batches", "²"], "--batches '²'"),
+        (["model", "--threads", "0"], "--threads 0"),
 ])  # fmt: skip
 def test_options_that_cannot_be_are_named(
     words: list[str], said: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -225,11 +227,11 @@ def test_only_measures_the_networks_whose_names_hold_a_word(monkeypatch: pytest.
     cpu = torch.device("cpu")
     setting = (8, cpu, torch.bfloat16, True)
     for only, names in (
-        (["two"], ["two", "twofold"]),
-        (["fold", "one"], ["one", "twofold"]),
-        ([], ["one", "two", "twofold"]),
+        ("two", ["two", "twofold"]),
+        ("fold,one", ["one", "twofold"]),
+        (None, ["one", "two", "twofold"]),
     ):
-        measured = model.measure(Namespace(only=only, rounds=3), cpu, 8, "bfloat16", True)
+        measured = model.measure(model.chosen(only, cpu), 3, cpu, 8, "bfloat16", True)
         assert measured == ({name: setting for name in names}, 3)
 
 
@@ -238,8 +240,8 @@ def settings_measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """`bench model` measures nothing: this list keeps with what batches, types and compilers it would have."""
     seen = []
 
-    def measure(args: Namespace, device: torch.device, *setting: object) -> dict[str, bench.Timing]:
-        seen.append((args.only, *setting))
+    def measure(wanted: dict, rounds: int, device: torch.device, *setting: object) -> dict[str, bench.Timing]:
+        seen.append((len(wanted), rounds, *setting))
         return {model.OURS: bench.Timing(model.OURS, 2.0, 1.0, 3.0)}
 
     monkeypatch.setattr(model, "measure", measure)
@@ -250,11 +252,11 @@ def test_bench_model_measures_every_setting_asked_for_and_records_it(
     settings_measured: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     words = ["bench", "model", "--device", "cpu", "--batches", "2,3", "--dtypes", "float32,bfloat16", "--compile"]
-    words += ["--rounds", "4", "--only", "a,b", "--out", str(tmp_path)]
+    words += ["--rounds", "4", "--only", "half,torchvision", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["alexnet_lib", *words])
     assert command_line.main(words) == 0
     wanted = list(itertools.product((2, 3), ("float32", "bfloat16"), (False, True)))
-    assert settings_measured == [(["a", "b"], *setting) for setting in wanted]
+    assert settings_measured == [(2, 4, *setting) for setting in wanted]
     titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("batch")]
     assert titles == [f"batch {batch}, {dtype}{', compiled' * compiled}" for batch, dtype, compiled in wanted]
     record = records.read(tmp_path / "bench" / "model_cpu.json")
@@ -271,7 +273,7 @@ def test_bench_model_measures_every_setting_asked_for_and_records_it(
 
 def test_bench_model_takes_32_images_on_a_cpu(settings_measured: list) -> None:
     assert command_line.main(["bench", "model", "--device", "cpu"]) == 0
-    assert settings_measured == [([], 32, "float32", False)]
+    assert settings_measured == [(7, 5, 32, "float32", False)]
 
 
 def test_a_record_of_speed_is_complete(tmp_path: Path) -> None:

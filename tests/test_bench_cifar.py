@@ -138,3 +138,9 @@ def test_bench_cifar_runs_from_the_command_line(tmp_path: Path, capsys: pytest.C
     out = capsys.readouterr().out
     assert "part of CIFAR-10, 260 training images" in out and out.count("images/s") >= 1
     assert "torchvision CIFAR10 + DataLoader, 1 worker(s)" in out
+
+
+def test_a_set_smaller_than_a_batch_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    tree = write_tree(tmp_path / "tree", train=5, test=1)
+    assert command_line.main(["bench", "cifar", "--data", str(tree), "--device", "cpu"]) == 2
+    assert "do not fill one batch of 128" in capsys.readouterr().err

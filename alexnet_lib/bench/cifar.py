@@ -18,6 +18,7 @@ from torchvision.transforms import v2
 from ..augment import PixelScale
 from ..datasets import ImageSet, load_cifar10
 from ..devices import describe_device, keep_freed_memory, pick_device
+from ..errors import SettingError
 from ..optimiser import PaperSGD
 from ..small_nets import SmallNet, SmallNetConfig
 from ..train import TrainSettings, make_batches
@@ -124,6 +125,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     images = load_cifar10("train", args.data)
+    if len(images) < BATCH:
+        raise SettingError(f"{images.label}: they do not fill one batch of {BATCH}; name a larger data set with --data")
     scale = PixelScale.fit(images.images, "unit")
     print(f"{images.label}; {describe_device(device)}; batches of {BATCH}")
     plain = take_turns({"step": stepper(images, scale, args.batches, device)}, max(1, args.rounds // 2))["step"]

@@ -94,22 +94,33 @@ def stepper(net: nn.Module, batch: int, device: torch.device, dtype: torch.dtype
     return step
 
 
+def chosen(only: str | None, device: torch.device) -> dict[str, Callable[[], nn.Module]]:
+    """The networks whose name holds one of the words in "a,b"; all without. SettingError if there is none."""
+    words = only.split(",") if only else [""]
+    wanted = {name: make for name, make in networks(device).items() if any(word in name for word in words)}
+    if not wanted:
+        raise SettingError(f"--only {only}: no network's name holds that; there are {'; '.join(networks(device))}")
+    return wanted
+
+
 def measure(
-    args: argparse.Namespace, device: torch.device, batch: int, dtype: str, compiled: bool
+    wanted: dict[str, Callable[[], nn.Module]],
+    rounds: int,
+    device: torch.device,
+    batch: int,
+    dtype: str,
+    compiled: bool,
 ) -> dict[str, Timing]:
     """Images a second of a training step of every network, in turns."""
     kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
-    wanted = {
-        name: make for name, make in networks(device).items() if not args.only or any(w in name for w in args.only)
-    }
     steps = {name: stepper(make(), batch, device, kind, compiled) for name, make in wanted.items()}
-    return take_turns(steps, args.rounds)
+    return take_turns(steps, rounds)
 
 
 def sizes(text: str) -> list[int]:
     """Batch sizes out of "128,1024". SettingError for anything else."""
     parts = text.split(",")
-    if not all(part.isdigit() and int(part) for part in parts):
+    if not all(part.isdecimal() and int(part) for part in parts):
         raise SettingError(f"--batches {text!r}: give whole numbers of 1 or more, such as 128,1024")
     return [int(part) for part in parts]
 
@@ -117,14 +128,15 @@ def sizes(text: str) -> list[int]:
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table for each setting, and write a record if --out is given."""
     check_counts(args, "rounds", "threads")
-    args.only, began = args.only.split(",") if args.only else [], time.perf_counter()
+    began = time.perf_counter()
     device = pick_device(args.device)
+    wanted = chosen(args.only, device)
     if args.threads:
         torch.set_num_threads(args.threads)
     if device.type == "cpu":
         keep_freed_memory()
     batches = sizes(args.batches) if args.batches else [32 if device.type == "cpu" else 128]
-    dtypes = args.dtypes.split(",")
+    dtypes = [name.strip() for name in args.dtypes.split(",")]
     if wrong := [name for name in dtypes if name not in DTYPES]:
         raise SettingError(f"--dtypes {wrong[0]!r} is not known; use {', '.join(DTYPES)}")
     print(f"{describe_device(device)}; training steps of images 224 x 224, median of {args.rounds}")
@@ -132,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     for batch in batches:
         for dtype in dtypes:
             for compiled in (False, True) if args.compile else (False,):
-                timings = measure(args, device, batch, dtype, compiled)
+                timings = measure(wanted, args.rounds, device, batch, dtype, compiled)
                 report(timings, f"batch {batch}, {dtype}{', compiled' if compiled else ''}")
                 setting = {"batch": batch, "dtype": dtype, "compiled": compiled}
                 results.append({**setting, "images_per_second": figures(timings)})
