@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ import torch.distributed as dist
 from reference_alexnet import CLASSES, images, lively, small
 
 from alexnet_lib.config import AlexNetConfig
-from alexnet_lib.errors import AlexNetLibError
+from alexnet_lib.errors import AlexNetLibError, TrainingError
 from alexnet_lib.model import AlexNet
 from alexnet_lib.two_processes import AlexNetColumn, join_pair
 
@@ -85,9 +86,20 @@ def step(rank: int, given: signal.Signals) -> None:
     loss.backward()
 
 
+def meet(folder: Path) -> None:
+    """Wait until both processes have come this far: a busy machine can start one much later than the other."""
+    (folder / f"here{os.environ['RANK']}").touch()
+    began = time.monotonic()
+    while not all((folder / f"here{rank}").exists() for rank in range(2)):
+        if time.monotonic() - began > 100:
+            raise TrainingError("the other process did not start")
+        time.sleep(0.05)
+
+
 def main(what: str, folder: Path) -> int:
     torch.set_num_threads(1)
     try:
+        meet(folder)
         rank = join_pair("gloo", timeout=4.0 if what == "silent" else 60.0)
         if what == "equal":
             equal(folder, rank)

@@ -88,7 +88,7 @@ def test_weights_and_work_of_the_others(config, learned, multiply_adds):
 @pytest.mark.parametrize("name", ALL)
 def test_rows_are_what_the_network_has_and_does(name):
     """At the variant's own size: shapes put out, tensors held, and the work, counted as the layers run."""
-    net = shapes_only(ALL[name])
+    net = shapes_only(ALL[name]).eval()
     described = net.describe()
     shapes, work = {}, {}
 

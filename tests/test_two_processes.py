@@ -79,7 +79,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[Any, Any]]
     folder = tmp_path_factory.mktemp("pair")
     with started("equal", folder) as pair:
         for process in pair:
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=180)
             assert process.returncode == 0, errors
     return [torch.load(folder / f"rank{rank}.pt") for rank in range(2)]
 
@@ -137,7 +137,7 @@ def test_starting_weights_are_the_single_networks(results: list[Mapping[Any, Any
 
 def test_a_process_killed_between_the_passes_ends_the_other(tmp_path: Path) -> None:
     with started("killed", tmp_path) as (first, second):
-        second.wait(timeout=60)
+        second.wait(timeout=180)
         killed = time.monotonic()
         printed, errors = first.communicate(timeout=30)
         assert time.monotonic() - killed < 30
