@@ -48,29 +48,39 @@ def first_layer(images: torch.Tensor, move: int = 0) -> torch.Tensor:
     return maps / maps.std()
 
 
+def centred(maps: torch.Tensor) -> torch.Tensor:
+    """Each of the C maps less its own mean over images and places: how strong a map is on the whole is no likeness."""
+    return maps - maps.mean((0, 2, 3), keepdim=True)
+
+
 def change(before: torch.Tensor, after: torch.Tensor) -> float:
     """How far two sets of maps are apart: 0 if they are equal, about 1 if they have nothing to do with each other.
 
-    The rms of their difference over that of two independent sets with their spread.
+    The rms of their difference over that of two independent sets with their spread around each map's mean.
     """
-    spread = (before.var() + after.var()).sqrt()
+    spread = (centred(before).square().mean() + centred(after).square().mean()).sqrt()
     return float((after - before).square().mean().sqrt() / spread)
 
 
 def neighbour_correlation(maps: torch.Tensor, apart: int = 1) -> float:
-    """The correlation of units `apart` places from each other in a row of the same map, over all maps and images."""
-    left, right = (part - part.mean() for part in (maps[..., :-apart], maps[..., apart:]))
-    return float((left * right).sum() / (left.square().sum() * right.square().sum()).sqrt())
+    """The correlation of units `apart` places from each other in a row of the same map: the mean over the C maps.
+
+    Maps that are constant have none, and are left out.
+    """
+    left, right = (centred(part) for part in (maps[..., :-apart], maps[..., apart:]))
+    both, of_left, of_right = ((a * b).mean((0, 2, 3)) for a, b in ((left, right), (left, left), (right, right)))
+    alive = (of_left > 0) & (of_right > 0)
+    return float((both[alive] / (of_left[alive] * of_right[alive]).sqrt()).mean())
 
 
 def effective_number(maps: torch.Tensor, side: int = 8) -> float:
     """How many independent units would vary as evenly as `side` x `side` neighbours of a map: 1 to side^2.
 
     The participation ratio of the eigenvalues of their covariance, (sum)^2 / sum of squares, from all patches that do
-    not overlap.
+    not overlap, of maps around their means.
     """
-    patches = maps.unfold(2, side, side).unfold(3, side, side).flatten(4).flatten(0, 3).double()
-    eigenvalues = torch.linalg.eigvalsh(torch.cov(patches.T))
+    patches = centred(maps).unfold(2, side, side).unfold(3, side, side).flatten(4).flatten(0, 3).double()
+    eigenvalues = torch.linalg.eigvalsh(patches.T @ patches)
     return float(eigenvalues.sum() ** 2 / eigenvalues.square().sum())
 
 
@@ -121,7 +131,7 @@ def across_lost(kernels: torch.Tensor, maps: torch.Tensor) -> float:
     return float(1 - kept.square().sum() / blocks.square().sum())
 
 
-def learn_window(maps: torch.Tensor, steps: int = 40, size: int = 3) -> torch.Tensor:
+def learn_window(maps: torch.Tensor, steps: int = 25, size: int = 3) -> torch.Tensor:
     """The one window of weights, moved by 2 over every map alike, from which most can be rebuilt: (1, 1, size, size).
 
     Adam on the `lost` share, which is solved for anew at every step; it starts as the average and sums to 1.

@@ -169,6 +169,16 @@ def test_the_effective_number_counts_independent_units() -> None:
     assert measures.effective_number(independent[..., :1, :1].expand_as(independent)) == pytest.approx(1)
 
 
+def test_how_strong_a_map_is_on_the_whole_is_no_likeness() -> None:
+    levels = torch.arange(4.0)[:, None, None] * 10
+    x = noise()
+    assert measures.neighbour_correlation(x + levels) == pytest.approx(0, abs=0.01)
+    assert measures.effective_number(x + levels) == pytest.approx(measures.effective_number(x), rel=1e-4)
+    assert measures.change(*(x + levels).split(20)) == pytest.approx(1, abs=0.01)
+    dead = torch.cat([x, torch.zeros_like(x[:, :1])], 1)
+    assert measures.neighbour_correlation(dead) == pytest.approx(measures.neighbour_correlation(x))
+
+
 def test_change_is_0_for_equal_maps_and_1_for_independent_ones() -> None:
     a, b = noise().split(20)
     assert measures.change(a, a) == 0
