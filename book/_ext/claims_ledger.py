@@ -35,6 +35,12 @@ def all_records() -> list[dict[str, Any]]:
     return [record for folder in folders for record in records.load(folder.name).values()]
 
 
+def experiments_of(claim: dict[str, Any]) -> list[str]:
+    """The experiments that a claim names: none, one or several."""
+    named = claim["experiment"] or []
+    return [named] if isinstance(named, str) else named
+
+
 def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
@@ -108,7 +114,9 @@ class ClaimsLedger(BookDirective):
         if claim["how"] == "computed":
             written = f"chapters/{claim['chapter']}" in self.env.found_docs
             return self.text("computed in the chapter" if written else "not yet computed")
-        return self.text(f"not yet run{note}")
+        planned = self.entries("planned_experiments.yml")
+        waiting = [name for name in experiments_of(claim) if name not in planned]
+        return self.text(("not yet run" if waiting else "planned") + note)
 
 
 class RecordsTable(BookDirective):
