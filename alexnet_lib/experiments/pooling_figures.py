@@ -22,7 +22,7 @@ _LOOKS = {
     "none": ("moss", DASHES[4], MARKERS[4]),
     "learned": ("violet", DASHES[5], MARKERS[5]),
     "strided convolution": ("crimson", DASHES[2], "*"),
-    "the map itself": ("moss", DASHES[0], "X"),
+    "the map itself": ("violet", DASHES[0], "X"),
 }
 
 
@@ -152,7 +152,7 @@ def draw_soft(values: torch.Tensor, sharpness: float) -> Figure:
         left.annotate(words, (1, float(height)), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     left.axhline(float(pooled.detach()), color=PALETTE["orange"], linewidth=2.5)
     left.set(title=f"pooled: {float(pooled.detach()):.2f}", ylabel="pixel", xlabel="pixel of the window")
-    left.set_ylim(0, float(values.max()) * 1.2)
+    left.set(ylim=(0, float(values.max()) * 1.2), xlim=(0.3, len(values) + 3.7))
     right.bar(places, shares.flatten().tolist(), **bar_style_for("tanh"))
     right.set(title="shares of the gradient", xlabel="pixel of the window", ylim=(0, 1.05))
     return fig
