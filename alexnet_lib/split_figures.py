@@ -21,7 +21,7 @@ from .traffic import BACKWARD, FORWARD, Traffic, expected_traffic
 COLOURS = (PALETTE["blue"], PALETTE["orange"])
 CROSSING = PALETTE["crimson"]
 PLACES = (0.27, 0.73)  # of the two GPUs, from left to right
-HALF, TALL = 0.185, 0.5  # a box's half width, and its height in rows
+HALF, TALL = 0.2, 0.5  # a box's half width, and its height in rows
 LOOKS = {
     "weights": ("blue", ""),
     "gradients": ("teal", "//"),
@@ -72,7 +72,7 @@ def describe_moment(described: Description, moment: Moment) -> str:
 def draw_moment(described: Description, moment: Moment) -> Figure:
     """The two columns from the image down to the classes; at work: `moment.layer`, with what crosses for it."""
     layers = described.layers
-    fig, ax = plt.subplots(figsize=(5.2, 6.4))
+    fig, ax = plt.subplots(figsize=(4.4, 6))
     names = [row.name for row in layers]
     active, (now, until) = names.index(moment.layer), crossed(described, moment)
     for place, row in enumerate(layers):
