@@ -10,9 +10,12 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from .augment import centre
+from .augment import PixelScale, centre
 from .errors import SettingError
+from .geometry import Window
+from .pooling import Pooling, SoftPool
 
 SIDE, KERNEL, STRIDE = 227, 11, 4  # the first layer's: 55 x 55 maps
 
@@ -46,6 +49,13 @@ def first_layer(images: torch.Tensor, move: int = 0) -> torch.Tensor:
     grey = centre(images.float().mean(1, keepdim=True), SIDE, side)[..., left : left + SIDE]
     maps = F.conv2d(grey - grey.mean(), drawn_kernels(), stride=STRIDE).relu()
     return maps / maps.std()
+
+
+def busiest_strip(maps: torch.Tensor) -> torch.Tensor:
+    """Three neighbouring rows, (3, W), of the map whose middle row responds most evenly: its mean, capped at 3."""
+    busy = maps.clamp(max=3).mean(3)[:, :, 1:-1]
+    image, kernel, top = (int(place) for place in torch.unravel_index(busy.argmax(), busy.shape))
+    return maps[image, kernel, top : top + 3]
 
 
 def centred(maps: torch.Tensor) -> torch.Tensor:
@@ -164,3 +174,40 @@ def unlearnt(features: torch.Tensor, steps: list[int]) -> list[float]:
     eigenvalues = torch.linalg.eigvalsh(rows @ rows.T).clamp(min=0)
     shrink = 1 - eigenvalues[1:] / eigenvalues.max()  # without the mean, which centring took out
     return [float((shrink ** (2 * count)).mean()) for count in steps]
+
+
+def learn_sharpness(maps: torch.Tensor, steps: int = 25) -> tuple[list[float], torch.Tensor]:
+    """Soft pooling 3/2 from which most can be rebuilt: the share lost at every step, and the sharpness of each map.
+
+    Adam on the `lost` share, from a sharpness of 1 for all of the (N, C, H, W) maps.
+    """
+    layer = SoftPool(maps.shape[1], Window(3, 2), start=1.0)
+    optimiser, losses = torch.optim.Adam(layer.parameters(), lr=0.1), []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        pooled = layer(maps)
+        loss = lost(rebuilding(pooled, maps), pooled, maps)
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    return losses, layer.sharpness.detach()
+
+
+def told_apart(pool: Pooling, maps: torch.Tensor, noise: torch.Tensor, strong: float = 0.5) -> float:
+    """How often a window that holds a unit over `strong` comes out above one that does not, with noise on the maps.
+
+    1 is always, 0.5 no better than chance. `pool` has windows 3/2; the noise, of the maps' shape, is added at 0.3.
+    """
+    hit = F.max_pool2d(maps, 3, 2).flatten() > strong
+    ranks = pool(maps + 0.3 * noise).flatten().argsort().argsort().double()
+    return float((ranks[hit].mean() - (int(hit.sum()) - 1) / 2) / (~hit).sum())
+
+
+def answers_changed(net: nn.Module, scale: PixelScale, images: torch.Tensor, by: int = 1, side: int = 24) -> float:
+    """The share of images (N, 3, H, W), bytes, whose class changes if the centre cut-out moves right by `by` pixels."""
+    top, left = ((length - side) // 2 for length in images.shape[2:])
+    net = net.cpu().eval()
+    with torch.no_grad():
+        cuts = (images[:, :, top : top + side, at : at + side] for at in (left, left + by))
+        here, there = (net(scale(cut)).argmax(1) for cut in cuts)
+    return float((here != there).float().mean())

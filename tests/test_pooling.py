@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from alexnet_lib import pooling
 from alexnet_lib import pooling_measures as measures
+from alexnet_lib.augment import PixelScale
 from alexnet_lib.errors import SettingError
 from alexnet_lib.experiments import pooling_figures as figures
 from alexnet_lib.geometry import ROUNDINGS, Window
@@ -226,6 +227,41 @@ def test_what_is_unlearnt_is_what_gradient_descent_leaves() -> None:
     left = float((labels - rows @ weights).square().sum() / labels.square().sum())
     assert measures.unlearnt(features, [5])[0] == pytest.approx(left, rel=0.03)
     assert measures.unlearnt(features, [0]) == [1.0]
+
+
+def test_the_sharpness_learned_loses_less_than_the_one_it_starts_from() -> None:
+    smooth = F.avg_pool2d(noise(2, 35), 3, 1)[..., :31, :31].relu()
+    losses, sharpness = measures.learn_sharpness(smooth, steps=8)
+    assert len(losses) == 8 and losses[-1] < losses[0]
+    assert sharpness.shape == (4,) and (sharpness < 1).all()  # the average keeps more
+
+
+def test_windows_are_told_apart_as_often_as_pairs_come_out_in_order() -> None:
+    maps, pool = (noise(2, 15) - 0.5).relu(), pooling.COMPARED["max 3/2"]
+    pooled, hit = pool(maps + 0.3 * noise(2, 15)).flatten(), pool(maps).flatten() > 0.9
+    pairs = pooled[hit][:, None] > pooled[~hit]
+    told = measures.told_apart(pool, maps, noise(2, 15), strong=0.9)
+    assert told == pytest.approx(float(pairs.float().mean()), abs=1e-6)
+    assert measures.told_apart(pool, maps, torch.zeros_like(maps), strong=0.9) == 1
+
+
+def test_answers_are_counted_where_they_change() -> None:
+    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    images[0, :, :, 28] = 200  # enters a cut-out of 24 when it moves from 4 to 5
+    bright = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 24 * 24, 2))
+    with torch.no_grad():
+        bright[1].weight[:] = torch.tensor([[0.0], [1.0]])
+        bright[1].bias[:] = torch.tensor([1.0, 0.0])
+    scale = PixelScale(torch.zeros(3, 32, 32))
+    assert measures.answers_changed(bright, scale, images) == 0.25
+    assert measures.answers_changed(bright, scale, images, by=0) == 0
+
+
+def test_the_busiest_strip_is_around_the_row_that_responds_most() -> None:
+    maps = torch.zeros(3, 2, 9, 9)
+    maps[1, 1, 5] = 2
+    maps[2, 0, 4, 4] = 100
+    assert torch.equal(measures.busiest_strip(maps), maps[1, 1, 4:7])
 
 
 def test_the_drawn_kernels_are_flat_for_brightness_and_of_unit_norm() -> None:
