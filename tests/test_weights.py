@@ -198,6 +198,12 @@ def test_a_state_dict_of_another_variant_is_refused_by_its_first_tensor(into, ou
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
+def test_a_file_of_this_very_variant_is_not_said_to_look_like_it():
+    net = AlexNet(replace(AlexNetConfig(), hidden=(8, 8)), seed=0)
+    with pytest.raises(DataError, match=r"^fc6.bias: the state dict holds \(9,\), this network \(paper\) has \(8,\)$"):
+        load_weights(net, {**full_state("paper"), "fc6.bias": torch.zeros(9)})
+
+
 def test_one_column_without_groups_is_told_from_two():
     with pytest.raises(
         DataError, match=r"^conv2.weight: the state dict holds \(256, 96, 5, 5\).*\(256, 48, 5, 5\): its"
