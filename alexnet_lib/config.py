@@ -55,7 +55,7 @@ class AlexNetConfig:
 
     widths: kernels of conv1 to conv5. hidden: units of fc6, fc7. columns: 2 for the paper's two GPUs, 1 for one.
     exchange: the layers that see both columns; every other layer after conv1 sees its own. input_size: side of the
-    images. first_padding: zeros before and after them. activation: a name of nonlinearities.NONLINEARITIES. norm: "lrn",
+    images. first_padding: zeros before and after them. activation: a name of NONLINEARITIES. norm: "lrn",
     "batch" or "none". pooling: window and stride, of pooling_kind "max" or "average". blocks: what follows each
     convolution, in order. left_out: convolutions that are not there (their pooling stays). sixth: kernels of a sixth
     convolution, over the last pooling layer (None: there is none). dropout: the rate in the first two fully connected
