@@ -201,7 +201,7 @@ def ablations(base: AlexNetConfig | None = None) -> dict[str, AlexNetConfig]:
         "one_gpu_half": {"widths": half.widths, "columns": 1},
         "one_column": {"columns": 1},
         "never_exchange": {"exchange": ("fc8",)},
-        "always_exchange": {"exchange": LAYERS[1:]},
+        "always_exchange": {"exchange": (*LAYERS[1:], *(("conv6",) if base.sixth else ()))},
         "exchange_at_conv2": {"exchange": ("conv2", *base.exchange)},
         "no_norm": {"norm": "none"},
         "batch_norm": {"norm": "batch", "blocks": BATCH_NORM_BLOCKS},

@@ -53,7 +53,7 @@ class AlexNet(nn.Sequential):
     """The network: images (N, 3, S, S), the mean already subtracted, to logits (N, num_classes).
 
     The paper's recipe leaves pixels on their 0-255 scale. Layers bear the names conv1 … conv5, fc6, fc7, fc8 with act,
-    norm, pool, drop and the same digit; so do the entries of the state dict. part=(i, 2) builds the i-th column alone
+    norm, pool, drop and the same digit (act5b after a conv6); so do the entries of the state dict. part=(i, 2) builds the i-th column alone
     (what one GPU holds; `two_gpu` joins them). `seed` draws the starting weights, the same on every device.
     SettingError for images of another size, number of channels or type.
     """
@@ -73,6 +73,8 @@ class AlexNet(nn.Sequential):
         self.num_classes = num_classes
         builder = _Builder(config, num_classes, part)
         for name, layer in builder.build():
+            if name in self._modules:
+                raise SettingError(f"blocks: {name} would be there twice; name a step once in a block")
             self.add_module(name, layer)
         self._rows = builder.rows
         if part == (0, 1):
@@ -127,7 +129,7 @@ class AlexNet(nn.Sequential):
             if self.config.deviations is None:
                 # PyTorch's own rule draws from the global generator.
                 with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+                    torch.default_generator.manual_seed(int(torch.randint(2**62, (), generator=generator)))
                     layer.reset_parameters()
                 continue
             draw = torch.randn(layer.weight.shape, generator=generator)
@@ -158,7 +160,7 @@ class _Builder:
         return width // self.part[1]
 
     def _block(self, name: str, width: int, steps: tuple[str, ...]) -> Iterator[tuple[str, nn.Module]]:
-        digit = name[-1]
+        digit = "5b" if name == "conv6" else name[-1]  # act6 is fc6's
         there = name not in self.config.left_out
         if there:
             yield from self._convolution(name, width)
@@ -166,7 +168,7 @@ class _Builder:
             if step == "pool":
                 yield f"pool{digit}", self._pooling(digit)
             elif there and step == "activation":
-                yield f"act{digit}", Activation(NONLINEARITIES[self.config.activation], self._share(self.channels), 2)
+                yield f"act{digit}", self._activation(digit, 2)
             elif there and step == "spatial norm" and self.config.norm == "lrn":
                 yield f"spatial_norm{digit}", self._spatial(digit)
             elif there and step == "norm" and self.config.norm != "none":
@@ -202,6 +204,12 @@ class _Builder:
         self._row(f"pool{digit}", f"{self.config.pooling_kind} pooling")
         return (nn.MaxPool2d if self.config.pooling_kind == "max" else nn.AvgPool2d)(size, stride)
 
+    def _activation(self, digit: str, dimensions: int) -> nn.Module:
+        nonlinearity = NONLINEARITIES[self.config.activation]
+        if nonlinearity.batch_norm:
+            self._row(f"act{digit}", "batch norm", self.channels, self.channels)
+        return Activation(nonlinearity, self._share(self.channels), dimensions)
+
     def _norm(self, digit: str) -> nn.Module:
         if self.config.norm == "batch":
             self._row(f"norm{digit}", "batch norm", self.channels, self.channels)
@@ -232,7 +240,7 @@ class _Builder:
             yield name, nn.utils.skip_init(nn.Linear, features, units if last else self._share(units))
         if last:
             return
-        yield f"act{digit}", Activation(NONLINEARITIES[self.config.activation], self._share(units), 1)
+        yield f"act{digit}", self._activation(digit, 1)
         if not self.config.dropout_first:
             yield f"drop{digit}", drop
 

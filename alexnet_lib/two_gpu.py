@@ -13,6 +13,7 @@ from torch import nn
 
 from .config import AlexNetConfig
 from .description import Description
+from .devices import pick_device
 from .dropout import seed_dropout
 from .errors import SettingError
 from .model import AlexNet
@@ -75,7 +76,7 @@ class TwoGPUAlexNet(nn.Module):
     devices: any two, also twice the same. Each holds half of the kernels and units of every layer, and sees all N
     images; activations cross before the layers of config.exchange only. `traffic` counts the bytes that cross.
     Its state dict is that of the single-device AlexNet, which it equals in outputs and gradients.
-    SettingError: a network without two columns, or one whose LRN reaches across them.
+    SettingError: a network without two columns, one whose LRN reaches across them, a device that is not there.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class TwoGPUAlexNet(nn.Module):
         if len(devices) != COLUMNS:
             raise SettingError(f"devices {devices!r}: name two, such as ('cuda:0', 'cuda:1') or ('cpu', 'cpu')")
         self.config, self.num_classes = config, num_classes
-        self.devices = tuple(torch.device(device) for device in devices)
+        self.devices = tuple(pick_device(str(device)) for device in devices)
         self.traffic = Traffic()
         self.columns = nn.ModuleList(AlexNet(config, num_classes, part=(i, COLUMNS)) for i in range(COLUMNS))
         self._meets = {row.name for row in self.describe().layers if row.exchanges}
@@ -137,9 +138,14 @@ class TwoGPUAlexNet(nn.Module):
         for column in self.columns:
             seed_dropout(column, seed)
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
-        """The single-device network's state dict, on the first device."""
-        return join_columns(*(column.state_dict(*args, **kwargs) for column in self.columns))
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """The single-device network's state dict, on the first device; arguments as torch.nn.Module.state_dict."""
+        joined = join_columns(*(column.state_dict(keep_vars=keep_vars) for column in self.columns))
+        destination = {} if destination is None else destination
+        destination.update({prefix + name: value for name, value in joined.items()})
+        return destination
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor], *args: Any, **kwargs: Any) -> None:
         """Load the single-device network's state dict; arguments as torch.nn.Module.load_state_dict."""
@@ -152,5 +158,5 @@ class TwoGPUAlexNet(nn.Module):
 
     def single_gradients(self) -> dict[str, torch.Tensor]:
         """The gradients, by the single-device network's names and shapes, on the first device."""
-        own = [{name: p.grad for name, p in column.named_parameters()} for column in self.columns]
+        own = [{n: p.grad for n, p in column.named_parameters() if p.grad is not None} for column in self.columns]
         return join_columns(*own)

@@ -126,6 +126,17 @@ class _ToFirst(torch.autograd.Function):
         return own, None
 
 
+def _check_same(network: object) -> None:
+    """Raise SettingError, in both processes, unless both make the same network."""
+    both: list[object] = [None, None]
+    try:
+        dist.all_gather_object(both, network)
+    except RuntimeError as error:
+        raise TrainingError(f"the other process is gone ({_first_line(error)}); start both again") from error
+    if both[0] != both[1]:
+        raise SettingError(f"the processes were given two networks, {both[0]} and {both[1]}; give both the same")
+
+
 class AlexNetColumn(nn.Module):
     """One process's column of the network of `config`; `join_pair` first, then the same calls in both processes.
 
@@ -139,6 +150,7 @@ class AlexNetColumn(nn.Module):
         self.config = config = config or AlexNetConfig.paper()
         check_splits(config)
         self.rank, self.traffic = dist.get_rank(), Traffic()
+        _check_same((config, num_classes))
         self.column = AlexNet(config, num_classes, part=(self.rank, COLUMNS))
         self._meets = {row.name for row in self.column.describe().layers if row.exchanges}
         self.load_single(AlexNet(config, num_classes, seed=seed).state_dict())

@@ -33,7 +33,7 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str
     """
     if channel_order not in CHANNEL_ORDERS:
         raise SettingError(f"channel_order {channel_order!r} is not known; use RGB, or BGR for weights out of Caffe")
-    given = {_our_name(name): torch.as_tensor(value) for name, value in state.items()}
+    given = {_our_name(name): _tensor(name, value) for name, value in state.items()}
     wanted = net.state_dict()
     fitted: dict[str, torch.Tensor] = {}
     for name, own in wanted.items():
@@ -41,7 +41,10 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str
             raise DataError(f"{name} is missing from the state dict{_advice(given, net)}")
         fitted[name] = _fitted(name, given[name], own, given, net)
     if extra := next((name for name in given if name not in wanted), None):
-        raise DataError(f"{extra} is in the state dict, but this network ({net.config.name}) has no such tensor")
+        raise DataError(
+            f"{extra} is in the state dict, but this network ({net.config.name}) has no such tensor"
+            f"{_advice(given, net)}"
+        )
     if channel_order == "BGR":
         fitted["conv1.weight"] = fitted["conv1.weight"].flip(1)
     net.load_state_dict(fitted)
@@ -50,6 +53,16 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str
 def _our_name(name: str) -> str:
     layer, _, kind = name.rpartition(".")
     return f"{TORCHVISION[layer]}.{kind}" if layer in TORCHVISION else name
+
+
+def _tensor(name: str, value: Any) -> torch.Tensor:
+    try:
+        return torch.as_tensor(value)
+    except (RuntimeError, TypeError, ValueError):
+        raise DataError(
+            f"{name!r} is a {type(value).__name__}, not a tensor: give the mapping of names to tensors itself "
+            '(in a checkpoint often under "state_dict" or "model")'
+        ) from None
 
 
 def _fitted(
@@ -61,7 +74,7 @@ def _fitted(
     if squeezed == [size for size in own.shape if size != 1]:
         return value.reshape(own.shape)
     advice = _advice(given, net)
-    if name.startswith("fc8.") and value.shape[1:] == own.shape[1:]:
+    if name.startswith("fc8.") and value.ndim and value.shape[1:] == own.shape[1:]:
         advice = f": the file is for {len(value)} classes; make the network with num_classes={len(value)}"
     raise DataError(
         f"{name}: the state dict holds {tuple(value.shape)}, this network ({net.config.name}) has "

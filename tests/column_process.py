@@ -1,6 +1,7 @@
 """One of the two processes that test_two_processes.py starts: `column_process.py WHAT FOLDER`, rank in the environment.
 
-WHAT is "equal", or what happens to process 1: "killed", "silent". FOLDER takes the results of "equal".
+WHAT is "equal", or what happens to process 1: "killed", "silent", "another network" (its own is code2012).
+FOLDER takes the results of "equal".
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ def main(what: str, folder: Path) -> int:
         rank = join_pair("gloo", timeout=4.0 if what == "silent" else 60.0)
         if what == "equal":
             equal(folder, rank)
+        elif what == "another network":
+            AlexNetColumn(small("code2012" if rank else "paper"), CLASSES)
         else:
             step(rank, {"killed": signal.SIGKILL, "silent": signal.SIGSTOP}[what])
     except AlexNetLibError as error:

@@ -160,6 +160,11 @@ def test_which_layers_see_both_columns(changes, seeing_both):
     assert {row.name for row in shapes_only(config).describe().layers if row.exchanges} == seeing_both
 
 
+def test_always_means_the_sixth_convolution_too():
+    config = ablations(AlexNetConfig.sixth_conv())["always_exchange"]
+    assert {config.groups(name) for name in config.layers} == {1}
+
+
 def test_one_column_has_no_groups_and_nothing_to_exchange():
     config = replace(PAPER, columns=1, exchange=("fc8",))
     assert {config.groups(name) for name in config.layers} == {1}

@@ -12,10 +12,10 @@ from alexnet_lib.config import VARIANTS, AlexNetConfig, ablations
 from alexnet_lib.dropout import seed_dropout
 from alexnet_lib.errors import SettingError
 from alexnet_lib.model import AlexNet, GroupedLinear
+from alexnet_lib.nonlinearities import Activation
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = 1e-10
-HELD = [name for name in REFERENCES if name != "sixth_conv"]
 
 
 def reference(name, net, x, masks=None):
@@ -29,7 +29,7 @@ def pull(logits):
     return (logits * torch.linspace(-1, 2, logits.numel(), dtype=logits.dtype).view_as(logits)).sum()
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", REFERENCES)
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 def test_outputs_and_every_gradient_are_those_of_the_plain_network(name, training):
     net = lively(AlexNet(small(name), CLASSES, seed=0)).train(training)
@@ -49,7 +49,7 @@ def test_outputs_and_every_gradient_are_those_of_the_plain_network(name, trainin
     assert gap(x.grad, again.grad) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("name", REFERENCES)
 def test_outputs_at_the_variants_own_widths_and_image_size(name):
     config = replace(VARIANTS[name](), hidden=(64, 48))
     net = lively(AlexNet(config, CLASSES, seed=0)).eval()
@@ -75,6 +75,18 @@ def test_the_224_image_is_padded_at_right_and_bottom():
     before, after = net[:2](x), net[:2](changed)
     assert torch.equal(before[..., :-1, :], after[..., :-1, :])
     assert not torch.equal(before[..., -1:, :], after[..., -1:, :])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_layer_but_the_last_has_a_nonlinearity_behind_it(name):
+    config = small(name)
+    kinds = [type(layer) for layer in AlexNet(config, CLASSES, seed=0)]
+    assert kinds.count(Activation) == len(config.layers) - 1
+    last = len(kinds) - 1
+    for place, kind in enumerate(kinds):
+        if kind in (nn.Conv2d, nn.Linear, GroupedLinear) and place != last:
+            following = [k for k in kinds[place + 1 :] if k in (nn.Conv2d, nn.Linear, GroupedLinear, Activation)]
+            assert following[0] is Activation
 
 
 def test_grouped_layers_see_their_own_half_only():
@@ -170,6 +182,12 @@ def test_images_that_do_not_fit_are_refused(x, said, call):
     net = AlexNet(small(), CLASSES, seed=0)
     with pytest.raises(SettingError, match=said):
         getattr(net, call)(x)
+
+
+def test_a_step_named_twice_in_a_block_is_refused():
+    twice = (("activation", "norm", "norm", "pool"), *small().blocks[1:])
+    with pytest.raises(SettingError, match="norm1 would be there twice"):
+        AlexNet(small(blocks=twice), CLASSES)
 
 
 @pytest.mark.parametrize("classes", [0, -1])

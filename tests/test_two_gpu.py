@@ -184,6 +184,24 @@ def test_state_dicts_go_round(name):
     assert not any(key.startswith("columns") for key in split.state_dict())
 
 
+def test_inside_another_module_the_state_dict_is_whole():
+    single, split = AlexNet(small(), CLASSES, seed=0), TwoGPUAlexNet(small(), num_classes=CLASSES, seed=0)
+    state = torch.nn.Sequential(split).state_dict()
+    assert list(state) == [f"0.{name}" for name in single.state_dict()]
+    assert all(torch.equal(state[f"0.{name}"], value) for name, value in single.state_dict().items())
+
+
+def test_gradients_that_are_not_there_are_left_out():
+    """Before the first backward pass, and of frozen layers, as the 2012 code froze conv1 late in training."""
+    split = TwoGPUAlexNet(small(), num_classes=CLASSES, seed=0)
+    assert split.single_gradients() == {}
+    for column in split.columns:
+        column.conv1.requires_grad_(False)
+    split(images(small(), dtype=torch.float32)).sum().backward()
+    names = [name for name, _ in AlexNet(small(), CLASSES, seed=0).named_parameters()]
+    assert list(split.single_gradients()) == [name for name in names if not name.startswith("conv1")]
+
+
 @pytest.mark.parametrize("name", ["paper", "batch_norm", "never_exchange"])
 def test_columns_cut_and_joined_are_the_whole(name):
     state = AlexNet(CONFIGS[name], CLASSES, seed=0).state_dict()
@@ -251,3 +269,9 @@ def test_images_that_do_not_fit_are_refused(call):
 def test_no_classes_are_refused():
     with pytest.raises(SettingError, match="num_classes=0"):
         TwoGPUAlexNet(small(), num_classes=0)
+
+
+@pytest.mark.parametrize("devices", [("cpu", "gpu"), ("cpu", "cuda:99")])
+def test_a_device_that_is_not_there_is_named(devices: tuple[str, str]) -> None:
+    with pytest.raises(SettingError, match=devices[1]):
+        TwoGPUAlexNet(devices=devices)

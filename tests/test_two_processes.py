@@ -27,6 +27,7 @@ from alexnet_lib.errors import SettingError, TrainingError
 from alexnet_lib.model import AlexNet
 from alexnet_lib.traffic import Traffic, expected_traffic
 from alexnet_lib.two_gpu import join_columns
+from alexnet_lib.two_gpus_command import worst_of
 from alexnet_lib.two_processes import AlexNetColumn, join_pair
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -150,6 +151,16 @@ def test_a_process_killed_between_the_passes_ends_the_other(tmp_path: Path) -> N
     assert "look at its output for the reason, then start both again" in errors
 
 
+def test_two_processes_with_different_networks_both_end(tmp_path: Path) -> None:
+    """Of the same shapes, so that nothing but asking can tell."""
+    with started("another network", tmp_path) as pair:
+        for process in pair:
+            _, errors = process.communicate(timeout=180)
+            assert process.returncode == 2
+            assert "SettingError: the processes were given two networks" in errors
+            assert "'paper'" in errors and "'code2012'" in errors
+
+
 def test_a_process_that_falls_silent_ends_the_other_after_the_timeout(tmp_path: Path) -> None:
     """Stopped, not gone: its connections stay open, and only the timeout of 4 seconds tells."""
     with started("silent", tmp_path) as (first, second):
@@ -220,6 +231,15 @@ def test_options_that_do_not_fit_are_refused(options: list[str], said: str, caps
 def test_networks_that_cannot_be_split_are_refused(name: str) -> None:
     with pytest.raises(SettingError, match=f"'{name}'"):
         AlexNetColumn(small(name), CLASSES)
+
+
+def test_what_is_not_a_number_is_not_passed_over_by_the_check() -> None:
+    wanted = {"a": torch.tensor([1.0, -2.0]), "b": torch.tensor([4.0]), "c": torch.zeros(2)}
+    assert worst_of(wanted, wanted) == 0
+    assert worst_of({**wanted, "a": torch.tensor([1.0, -1.5])}, wanted) == 0.25
+    assert worst_of({**wanted, "c": torch.ones(2)}, wanted) > 1e30
+    for name in wanted:
+        assert not worst_of({**wanted, name: wanted[name] * float("nan")}, wanted) < TOLERANCE
 
 
 def test_the_command_that_the_readme_names() -> None:

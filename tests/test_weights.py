@@ -89,6 +89,13 @@ def test_a_seed_gives_the_same_start_and_leaves_the_global_generator_alone(name)
             assert not torch.equal(value, other[key]) and not torch.equal(unseeded[0][key], unseeded[1][key])
 
 
+def test_a_start_leaves_the_generators_of_gpus_alone_too(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    AlexNet(small("torchvision"), CLASSES, seed=0)
+    assert not seeded
+
+
 @pytest.mark.parametrize("name", ["paper", "torchvision"])
 def test_layers_start_from_draws_of_their_own(name):
     state = AlexNet(small(name), CLASSES, seed=5).state_dict()
@@ -187,7 +194,8 @@ def full_state(name, classes=1000, **changes):
         ("torchvision", "caffe", r"^conv1.weight: .*; it looks like AlexNetConfig.paper\(\)"),
         ("code2012", "one_gpu_half", r"^conv1.weight: .*; it looks like AlexNetConfig.one_gpu_half\(\)"),
         ("sixth_conv", "paper", r"^conv6.weight is missing from the state dict; it looks like AlexNetConfig.paper\(\)"),
-        ("paper", "sixth_conv", r"^conv6.weight is in the state dict, but this network \(paper\) has no such tensor"),
+        ("paper", "sixth_conv", r"^conv6.weight is in the state dict, but this network \(paper\) has no such tensor; "
+         r"it looks like AlexNetConfig.sixth_conv\(\)"),
     ],
 )  # fmt: skip
 def test_a_state_dict_of_another_variant_is_refused_by_its_first_tensor(into, out_of, said):
@@ -251,6 +259,19 @@ def test_a_transposed_tensor_is_refused_though_it_has_as_many_numbers():
     state = net.state_dict()
     with pytest.raises(DataError, match=r"^fc7.weight: the state dict holds \(40, 24\)"):
         load_weights(net, {**state, "fc7.weight": state["fc7.weight"].T})
+
+
+@pytest.mark.parametrize("around, key", [("state_dict", "state_dict"), ("model", "model")])
+def test_a_checkpoint_that_holds_a_state_dict_is_not_one(around, key):
+    net = AlexNet(small(), CLASSES, seed=0)
+    with pytest.raises(DataError, match=f"^'{key}' is a OrderedDict, not a tensor"):
+        load_weights(net, {around: net.state_dict(), "epoch": 3})
+
+
+def test_a_single_number_in_place_of_biases_is_refused():
+    net = AlexNet(small(), CLASSES, seed=0)
+    with pytest.raises(DataError, match=r"^fc8.bias: the state dict holds \(\), this network \(paper\) has \(10,\)"):
+        load_weights(net, {**net.state_dict(), "fc8.bias": torch.tensor(1.0)})
 
 
 def test_an_unknown_channel_order_is_refused():
