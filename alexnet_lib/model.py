@@ -53,9 +53,9 @@ class AlexNet(nn.Sequential):
     """The network: images (N, 3, S, S), the mean already subtracted, to logits (N, num_classes).
 
     The paper's recipe leaves pixels on their 0-255 scale. Layers bear the names conv1 … conv5, fc6, fc7, fc8 with act,
-    norm, pool, drop and the same digit (act5b after a conv6); so do the entries of the state dict. part=(i, 2) builds the i-th column alone
-    (what one GPU holds; `two_gpu` joins them). `seed` draws the starting weights, the same on every device.
-    SettingError for images of another size, number of channels or type.
+    norm, pool, drop and the same digit (act5b after a conv6); so do the entries of the state dict. part=(i, 2) builds
+    the i-th column alone (what one GPU holds; `two_gpu` joins them). `seed` draws the starting weights, the same on
+    every device. SettingError for images of another size, number of channels or type.
     """
 
     def __init__(
