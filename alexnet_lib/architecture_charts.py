@@ -11,7 +11,7 @@ from .architecture_figures import steps_after
 from .description import BYTES, Description
 from .first_signals import LayerSignal
 from .geometry import Window
-from .style import FOREGROUND, PALETTE, style_for
+from .style import FOREGROUND, PALETTE
 
 KINDS = ("weights", "multiply-adds", "activations")
 
@@ -51,8 +51,7 @@ def draw_signals(signals: Mapping[str, Sequence[LayerSignal]], lowest: float = 1
     """The share of each layer's spread that depends on the image, layer by layer, one line for each start."""
     fig, ax = plt.subplots(figsize=(5.2, 3.6))
     for name, found in signals.items():
-        ax.plot([signal.name for signal in found], [signal.share for signal in found], label=name,
-                **style_for(name) | {"markevery": 1})  # fmt: skip
+        ax.plot([signal.name for signal in found], [signal.share for signal in found], label=name, markevery=1)
     ax.set(
         yscale="log", ylim=(lowest, 1.6), ylabel="share of the spread (std)", xlabel="layer, before its nonlinearity"
     )
