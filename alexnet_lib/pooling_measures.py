@@ -52,8 +52,8 @@ def first_layer(images: torch.Tensor, move: int = 0) -> torch.Tensor:
 
 
 def busiest_strip(maps: torch.Tensor) -> torch.Tensor:
-    """Three neighbouring rows, (3, W), of the map whose middle row responds most evenly: its mean, capped at 3."""
-    busy = maps.clamp(max=3).mean(3)[:, :, 1:-1]
+    """Three neighbouring rows, (3, W), of the map in whose middle row responses, capped at 3, change most."""
+    busy = maps.clamp(max=3).diff(dim=3).abs().mean(3)[:, :, 1:-1]
     image, kernel, top = (int(place) for place in torch.unravel_index(busy.argmax(), busy.shape))
     return maps[image, kernel, top : top + 3]
 

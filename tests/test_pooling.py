@@ -257,10 +257,11 @@ def test_answers_are_counted_where_they_change() -> None:
     assert measures.answers_changed(bright, scale, images, by=0) == 0
 
 
-def test_the_busiest_strip_is_around_the_row_that_responds_most() -> None:
+def test_the_busiest_strip_is_around_the_row_that_changes_most() -> None:
     maps = torch.zeros(3, 2, 9, 9)
-    maps[1, 1, 5] = 2
+    maps[1, 1, 5, ::2] = 2
     maps[2, 0, 4, 4] = 100
+    maps[0, 0, 3] = 2
     assert torch.equal(measures.busiest_strip(maps), maps[1, 1, 4:7])
 
 
@@ -302,6 +303,10 @@ def test_the_figures_show_what_they_are_given(book_style) -> None:
     assert [ax.get_xlabel() for ax in shown.axes] == ["31 x 31 numbers", *["15 x 15 numbers"] * 2]
     strip = figures.draw_shifted(torch.rand(3, 40), 1, {"max 2/2": pooling.COMPARED["max 2/2"]})
     assert [bar.get_height() for bar in strip.axes[1].patches[:15]] and len(strip.axes) == 2
+    alone = torch.zeros(3, 40)
+    alone[1] = 1
+    thinned = figures.draw_shifted(alone, 1, {"none": pooling.COMPARED["none"]})
+    assert {bar.get_height() for bar in thinned.axes[1].patches[:15]} == {1.0}  # the middle row is what is kept
     points = figures.draw_trade({"max 3/2": (0.4, 0.7), "none": (0.6, 0.6)})
     assert [line.get_xydata().tolist() for line in points.axes[0].lines] == [[[0.4, 0.7]], [[0.6, 0.6]]]
     assert math.isclose(figures.draw_lines({"a": [1.0, 2.0]}, [1, 2], xlabel="x").axes[0].lines[0].get_ydata()[1], 2)

@@ -115,14 +115,15 @@ def draw_window_on(grey: torch.Tensor, window: Window) -> Figure:
 def draw_shifted(row: torch.Tensor, move: int, pools: Mapping[str, Pooling], length: int = 31) -> Figure:
     """A strip of a map (3, W), moved `move` pixels to the left, and what each pooling makes of it, as bars.
 
-    Only the middle row's pooled values are drawn; a thin line repeats those before the move.
+    Windows of 3 see all three rows, others from the middle one on. A thin line repeats the values before the move.
     """
     fig, axes = plt.subplots(1 + len(pools), 1, figsize=(7, 1.2 + 1.25 * len(pools)), sharex=True)
     strips = {at: row[None, None, :, at : at + length] for at in (0, move)}
     top = float(row.max()) * 1.05
     _bars(axes[0], strips[move][0, 0, 1], strips[0][0, 0, 1], 1, "the map", top)
     for ax, (name, pool) in zip(axes[1:], pools.items(), strict=True):
-        now, before = (pool(strip)[0, 0, 0] for strip in (strips[move], strips[0]))
+        top_row = 0 if name.endswith("3/2") else 1
+        now, before = (pool(strip[:, :, top_row:])[0, 0, 0] for strip in (strips[move], strips[0]))
         _bars(ax, now, before, 2, name, top)
     axes[-1].set(xlabel="unit of the map, before pooling")
     fig.supylabel("response, in deviations of all maps", fontsize="medium")
