@@ -36,7 +36,9 @@ class Kept:
 
     @property
     def layer(self) -> str:
-        """The convolution or fully connected layer it belongs to: conv1 for act1, norm1 and pool1."""
+        """The convolution or fully connected layer it belongs to: conv1 for act1, norm1 and pool1, conv6 for act5b."""
+        if self.step.endswith("5b"):
+            return "conv6"
         digit = self.step[-1]
         return self.step if self.step.startswith(("conv", "fc")) else f"{'conv' if digit < '6' else 'fc'}{digit}"
 
@@ -200,7 +202,7 @@ class _Walk:
                 yield from self._dropout(name[-1])
 
     def _block(self, name: str, there: bool) -> Iterator[Kept]:
-        digit = name[-1]
+        digit = "5b" if name == "conv6" else name[-1]  # act6 is fc6's
         steps = ("activation",) if name == "conv6" else self.config.blocks[int(digit) - 1]
         for step in steps:
             if step == "pool":

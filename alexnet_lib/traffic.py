@@ -35,7 +35,7 @@ class Traffic:
     def rows(self) -> list[tuple[str, str, str, int]]:
         """(layer, pass, direction, bytes), in order of layers, forward first."""
         rows = [(*key, count) for key, count in self.bytes.items()]
-        return sorted(rows, key=lambda row: (row[1] != FORWARD, row[0][-1], row[2]))
+        return sorted(rows, key=lambda row: (row[1] != FORWARD, row[0][-1], row[0], row[2]))
 
     def joined(self, other: Traffic) -> Traffic:
         """Both counts in one."""

@@ -15,7 +15,7 @@ from alexnet_lib.model import VARIANTS, AlexNet, AlexNetConfig, ablations
 from alexnet_lib.optimiser import PaperSGD
 from alexnet_lib.two_gpu import TwoGPUAlexNet
 
-CONFIGS = {name: make() for name, make in VARIANTS.items() if name != "sixth_conv"} | ablations()
+CONFIGS = {name: make() for name, make in VARIANTS.items()} | ablations()
 COUNTED = [name for name, config in CONFIGS.items() if config.norm != "batch"]
 SPLIT = [name for name in COUNTED if CONFIGS[name].columns == 2 and CONFIGS[name].lrn.within_columns]
 BATCH = 2
