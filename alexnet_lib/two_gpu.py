@@ -93,7 +93,8 @@ class TwoGPUAlexNet(nn.Module):
         if len(devices) != COLUMNS:
             raise SettingError(f"devices {devices!r}: name two, such as ('cuda:0', 'cuda:1') or ('cpu', 'cpu')")
         self.config, self.num_classes = config, num_classes
-        self.devices = tuple(pick_device(str(device)) for device in devices)
+        # On "meta" nothing is computed, which is enough to count what crosses.
+        self.devices = tuple(torch.device("meta") if str(d) == "meta" else pick_device(str(d)) for d in devices)
         self.traffic = Traffic()
         self.columns = nn.ModuleList(AlexNet(config, num_classes, part=(i, COLUMNS)) for i in range(COLUMNS))
         self._meets = {row.name for row in self.describe().layers if row.exchanges}
