@@ -47,11 +47,11 @@ class Dropout(nn.Module):
     def _mask(self, x: torch.Tensor) -> torch.Tensor:
         if self._seed is None:
             return torch.empty_like(x).bernoulli_(1 - self.rate)
-        if self._generator is None or self._generator.device != x.device:
-            self._generator = torch.Generator(x.device).manual_seed(self._seed)
+        if self._generator is None:  # on the CPU, so that parts on unlike devices draw the same numbers
+            self._generator = torch.Generator().manual_seed(self._seed)
         index, parts = self.part
-        whole = torch.rand((len(x), x.shape[1] * parts), generator=self._generator, device=x.device)
-        return (whole.chunk(parts, 1)[index] >= self.rate).to(x.dtype)
+        whole = torch.rand((len(x), x.shape[1] * parts), generator=self._generator)
+        return (whole.chunk(parts, 1)[index] >= self.rate).to(x)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:g}, kind={self.kind}" + (f", part={self.part}" if self.part != (0, 1) else "")

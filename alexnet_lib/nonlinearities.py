@@ -45,15 +45,36 @@ def _tanh_slope(x: torch.Tensor) -> torch.Tensor:
     return 1 - torch.tanh(x) ** 2
 
 
+def _sigmoid_slope(x: torch.Tensor) -> torch.Tensor:
+    return torch.sigmoid(x) * torch.sigmoid(-x)
+
+
+def _abs_tanh(x: torch.Tensor) -> torch.Tensor:
+    return torch.tanh(x).abs()
+
+
+def _abs_tanh_slope(x: torch.Tensor) -> torch.Tensor:
+    return torch.sign(x) * _tanh_slope(x)
+
+
+def _leaky_relu(x: torch.Tensor) -> torch.Tensor:
+    return F.leaky_relu(x, LEAK)
+
+
+def _elu_slope(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(x > 0, 1.0, torch.exp(x))
+
+
+# Functions with names, so that a network that holds one can be pickled.
 NONLINEARITIES: dict[str, Nonlinearity] = {
     n.name: n
     for n in (
         Nonlinearity("relu", "ReLU", F.relu, _step, _HE),
         Nonlinearity("tanh", "tanh", torch.tanh, _tanh_slope),
-        Nonlinearity("sigmoid", "sigmoid", torch.sigmoid, lambda x: torch.sigmoid(x) * torch.sigmoid(-x)),
-        Nonlinearity("abs_tanh", "|tanh|", lambda x: torch.tanh(x).abs(), lambda x: torch.sign(x) * _tanh_slope(x)),
-        Nonlinearity("leaky_relu", "leaky ReLU", lambda x: F.leaky_relu(x, LEAK), _leaky_step, _HE),
-        Nonlinearity("elu", "eˣ − 1 (ELU)", F.elu, lambda x: torch.where(x > 0, 1.0, torch.exp(x)), _HE),
+        Nonlinearity("sigmoid", "sigmoid", torch.sigmoid, _sigmoid_slope),
+        Nonlinearity("abs_tanh", "|tanh|", _abs_tanh, _abs_tanh_slope),
+        Nonlinearity("leaky_relu", "leaky ReLU", _leaky_relu, _leaky_step, _HE),
+        Nonlinearity("elu", "eˣ − 1 (ELU)", F.elu, _elu_slope, _HE),
         Nonlinearity("tanh_bn", "batch norm + tanh", torch.tanh, _tanh_slope, batch_norm=True),
         Nonlinearity("relu_bn", "batch norm + ReLU", F.relu, _step, _HE, batch_norm=True),
     )

@@ -8,6 +8,7 @@ import torch
 
 from .config import AlexNetConfig
 from .description import Description
+from .errors import SettingError
 
 FORWARD, BACKWARD = "forward", "backward"
 
@@ -51,6 +52,8 @@ def expected_traffic(described: Description, batch: int, *, training: bool = Tru
     """
     traffic = Traffic()
     config: AlexNetConfig = described.config
+    if config.columns > 2:
+        raise SettingError(f"columns={config.columns}: what crosses is known for two columns on two GPUs only")
     shapes = {}
     outputs = 0
     for row in described.rows:

@@ -94,13 +94,18 @@ class TwoGPUAlexNet(nn.Module):
             raise SettingError(f"devices {devices!r}: name two, such as ('cuda:0', 'cuda:1') or ('cpu', 'cpu')")
         self.config, self.num_classes = config, num_classes
         # On "meta" nothing is computed, which is enough to count what crosses.
-        self.devices = tuple(torch.device("meta") if str(d) == "meta" else pick_device(str(d)) for d in devices)
+        homes = [torch.device("meta") if str(d) == "meta" else pick_device(str(d)) for d in devices]
         self.traffic = Traffic()
         self.columns = nn.ModuleList(AlexNet(config, num_classes, part=(i, COLUMNS)) for i in range(COLUMNS))
         self._meets = {row.name for row in self.describe().layers if row.exchanges}
         self.load_single(AlexNet(config, num_classes, seed=seed).state_dict())
-        for column, device in zip(self.columns, self.devices, strict=True):
+        for column, device in zip(self.columns, homes, strict=True):
             column.to(device)
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Where the two columns are now, wherever they were moved."""
+        return tuple(next(column.parameters()).device for column in self.columns)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, num_classes) on the first device, for images (N, 3, S, S) on any."""

@@ -58,6 +58,7 @@ def _batch(args: argparse.Namespace, size: int, step: int) -> tuple[torch.Tensor
 
 def _train(net: AlexNetColumn, args: argparse.Namespace, device: torch.device) -> None:
     optimiser = PaperSGD(net.parameters(), rate=args.rate)
+    net.drop_as(args.seed)
     for step in range(args.steps):
         images, labels = (part.to(device) for part in _batch(args, net.config.input_size, step))
         net.traffic.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -217,3 +219,10 @@ def test_layers_are_named_by_their_place() -> None:
 def test_an_unknown_name_lists_the_choices(field: str, wrong: str, choices: str) -> None:
     with pytest.raises(SettingError, match=f"{field} '{wrong}' is not known; use one of {choices}$"):
         SmallNetConfig(**{field: wrong})
+
+
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
+def test_a_network_of_any_nonlinearity_can_be_pickled(nonlinearity: str) -> None:
+    net = SmallNet(SmallNetConfig("80sec", nonlinearity), seed=1)
+    again = pickle.loads(pickle.dumps(net))
+    assert torch.equal(again(pixels()), net(pixels()))

@@ -7,6 +7,7 @@ import torch
 from reference_alexnet import CLASSES, SMALL, images, shapes_only, small
 
 from alexnet_lib.config import AlexNetConfig, ablations
+from alexnet_lib.errors import SettingError
 from alexnet_lib.model import AlexNet
 from alexnet_lib.traffic import BACKWARD, FORWARD, Traffic, expected_traffic
 from alexnet_lib.two_gpu import TwoGPUAlexNet
@@ -42,6 +43,12 @@ def test_the_papers_bytes_an_image_by_hand():
     expected = expected_traffic(shapes_only(AlexNetConfig.paper()).describe(), 1)
     assert expected.bytes == PAPERS
     assert expected.total == 2 * (2 * (86_528 + 18_432 + 8_192) + 8_192) == 468_992
+
+
+def test_more_than_two_columns_are_refused():
+    four = replace(AlexNetConfig.paper(), columns=4)
+    with pytest.raises(SettingError, match="columns=4"):
+        expected_traffic(shapes_only(four).describe(), 1)
 
 
 def test_the_papers_net_at_full_size_counts_the_same():

@@ -251,6 +251,17 @@ def test_a_network_across_whose_columns_nothing_normalises_is_split_whatever_its
     hold_equal(*pair(config), training=True)
 
 
+def test_devices_are_where_the_columns_were_moved():
+    split = TwoGPUAlexNet(small(), ("cpu", "cpu"), CLASSES, seed=1)
+    split.drop_as(3)
+    split.columns[1].to("meta")
+    assert split.devices == (torch.device("cpu"), torch.device("meta"))
+    split.to("meta")
+    assert split.devices == (torch.device("meta"),) * 2
+    size = split.config.input_size
+    assert split(torch.empty(2, 3, size, size, device="meta")).device.type == "meta"
+
+
 @pytest.mark.parametrize("devices", [("cpu",), ("cpu", "cpu", "cpu"), "cpu"])
 def test_other_than_two_devices_are_refused(devices):
     with pytest.raises(SettingError, match="name two, such as"):

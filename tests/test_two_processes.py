@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import signal
@@ -27,7 +28,7 @@ from alexnet_lib.errors import SettingError, TrainingError
 from alexnet_lib.model import AlexNet
 from alexnet_lib.traffic import Traffic, expected_traffic
 from alexnet_lib.two_gpu import join_columns
-from alexnet_lib.two_gpus_command import worst_of
+from alexnet_lib.two_gpus_command import _batch, worst_of
 from alexnet_lib.two_processes import AlexNetColumn, join_pair
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -242,6 +243,15 @@ def test_what_is_not_a_number_is_not_passed_over_by_the_check() -> None:
         assert not worst_of({**wanted, name: wanted[name] * float("nan")}, wanted) < TOLERANCE
 
 
+def first_loss(batch: int, seed: int) -> float:
+    """The paper's network on one device, with the command's start, images, labels and dropped units."""
+    net = AlexNet(seed=seed)
+    seed_dropout(net, seed)
+    pixels, labels = _batch(argparse.Namespace(batch=batch, seed=seed), 224, 0)
+    with torch.no_grad():
+        return float(F.cross_entropy(net(pixels), labels))
+
+
 def test_the_command_that_the_readme_names() -> None:
     """The one slow test: the paper's whole network under torchrun, one step, and the comparison in float64."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -253,7 +263,8 @@ def test_the_command_that_the_readme_names() -> None:
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout
-    assert re.search(r"^step 0: loss \d+\.\d{4}, ", printed, re.M)
+    loss = re.search(r"^step 0: loss (\d+\.\d{4}), ", printed, re.M)
+    assert loss and abs(float(loss[1]) - first_loss(batch=2, seed=0)) < 2e-3
     # 468,992 bytes an image, by hand in test_traffic.py.
     assert "in all 937,984; by arithmetic 937,984; 468,992 an image" in printed
     assert re.search(r"^  conv3  forward  0 to 1 +173,056$", printed, re.M)
