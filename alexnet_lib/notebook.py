@@ -100,12 +100,12 @@ class Session:
         )
 
     def _photographs_label(self) -> str:
-        count = f"{len(self.photographs)} images of {self.photographs.images.shape[-1]} pixels"
-        if not self.stand_in:
-            return f"{self.name}: {count}"
         from alexnet_lib.datasets import data_root
 
-        return f"{self.name} (put your own into {data_root() / 'photographs'}): {count}"
+        count = f"{len(self.photographs)} images of {self.photographs.images.shape[-1]} pixels"
+        if not self.name.endswith("scikit-image"):
+            return f"{self.name}: {count}"
+        return f"{self.name} (to see your own, put them into {data_root() / 'photographs'}): {count}"
 
     def _load(self, split: str) -> ImageSet:
         if self.data != "cifar10":

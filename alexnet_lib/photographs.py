@@ -11,71 +11,90 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
-from .datasets import ImageSet, content_checksum, data_root, draw_stand_in
+from .datasets import ImageSet, content_checksum, data_root
 from .errors import DataError
 
 FOLDERS = ("imagenet-samples-256", "imagenet/val", "imagenet/train", "photographs")
 SUFFIXES = (".jpg", ".jpeg", ".png")
-STAND_IN_NAME = "DRAWN STAND-IN, not photographs"
+# The colour photographs of everyday things among the files that scikit-image installs.
+SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 SIDE = 256
 
 
 def load_photographs(
-    count: int = 64, side: int = SIDE, data: str | os.PathLike | None = None, *, seed: int = 0, stand_in: bool = True
+    count: int = 64, side: int = SIDE, data: str | os.PathLike | None = None, *, seed: int = 0, shipped: bool = True
 ) -> ImageSet:
     """`count` photographs, uint8 (count, 3, side, side), chosen by `seed` among all that are there.
 
     Looked for under `data_root(data)`: imagenet-samples-256, imagenet/val, imagenet/train (folders of classes), or
-    photographs (your own, in any folders). Where there is none, drawn images enlarged from 32 pixels, and named so.
-    The label of an image is that of its folder. DataError: fewer photographs than asked for, one that cannot be
-    decoded, none and stand_in=False.
+    photographs (your own, in any folders). A folder of fewer photographs than asked for gives all of them and then
+    windows cut out of them, and the name says so; where there is no folder, the few photographs that scikit-image
+    installs are used like that: real pictures to look at, whose statistics are those of these few. The label of an
+    image is that of its folder (of its file, for scikit-image's). DataError: a photograph that cannot be decoded, a
+    folder without any, no folder and shipped=False.
     """
     if count < 1 or side < 1:
         raise DataError(f"cannot take {count} photographs of {side} pixels: both must be 1 or more")
     root = data_root(data)
     folder = next((root / name for name in FOLDERS if (root / name).is_dir()), None)
-    if folder is None:
-        if stand_in:
-            return _enlarged(count, side, seed)
+    if folder is None and not shipped:
         raise DataError(f"no photographs at {root}: make a folder {root / 'photographs'} and put images into it")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if folder is None:
+        import skimage  # a second to import, and only needed here
+
+        files = [Path(skimage.data_dir) / name for name in SHIPPED]
+        names, called = [path.stem for path in files], "from scikit-image"
+    else:
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        names, called = [path.parent.name for path in files], f"({folder.name})"
+    if not files:
+        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}): put some into it, or remove it")
+    random = np.random.RandomState(seed)  # a stream that NumPy has frozen
+    order = random.permutation(len(files))[:count]
+    images = [read_photograph(files[i], side) for i in order]
+    name = f"photographs {called}"
     if len(files) < count:
-        raise DataError(f"{folder} holds {len(files)} images, {count} were asked for")
-    order = np.random.RandomState(seed).permutation(len(files))[:count]  # a stream that NumPy has frozen
-    chosen = [files[i] for i in order]
-    classes = tuple(sorted({path.parent.name for path in chosen}))
-    images = torch.stack([read_photograph(path, side) for path in chosen])
-    labels = torch.tensor([classes.index(path.parent.name) for path in chosen])
-    checksum = content_checksum(images, labels)
-    return ImageSet(
-        images, labels, classes, f"photographs ({folder.name})", "test", f"files of {folder.name}", checksum
-    )
+        images += _windows([files[i] for i in order], count - len(files), side, random)
+        name = f"windows of {len(files)} {name}"
+    classes = tuple(sorted({names[i] for i in order}))
+    labels = torch.tensor([classes.index(names[order[i % len(order)]]) for i in range(count)])
+    images = torch.stack(images)
+    source = f"files of {folder.name}" if folder else "image files of the package scikit-image"
+    return ImageSet(images, labels, classes, name, "test", source, content_checksum(images, labels))
 
 
 def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
     """One image file as RGB uint8 (3, side, side): shorter side to `side`, then the centre (section 2)."""
+    image = _open(path)
+    scale = side / min(image.size)
+    if scale != 1:
+        image = image.resize([max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
+    left, top = ((length - side) // 2 for length in image.size)
+    return _bytes_of(image.crop((left, top, left + side, top + side)))
+
+
+def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
-            image = image.convert("RGB")
-            scale = side / min(image.size)
-            if scale != 1:
-                image = image.resize(
-                    [max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC
-                )
-            left, top = ((length - side) // 2 for length in image.size)
-            pixels = np.array(image.crop((left, top, left + side, top + side)))
+            return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}): replace or delete it") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
-def _enlarged(count: int, side: int, seed: int) -> ImageSet:
-    small = draw_stand_in("test", count, seed)
-    wide = F.interpolate(small.images.float(), size=(side, side), mode="bicubic", align_corners=False)
-    images = wide.round().clamp(0, 255).to(torch.uint8)
-    checksum = content_checksum(images, small.labels)
-    source = f"{small.source}, enlarged"
-    return ImageSet(images, small.labels, small.classes, STAND_IN_NAME, "test", source, checksum, stand_in=True)
+def _bytes_of(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _windows(files: list[Path], count: int, side: int, random: np.random.RandomState) -> list[torch.Tensor]:
+    """`count` squares, of each file in turn, at random places and of any length from `side` to the shorter side."""
+    opened = [_open(path) for path in files]
+    return [_window(opened[i % len(opened)], side, random) for i in range(count)]
+
+
+def _window(image: Image.Image, side: int, random: np.random.RandomState) -> torch.Tensor:
+    shorter = min(image.size)
+    length = random.randint(min(side, shorter), shorter + 1)
+    left, top = (random.randint(total - length + 1) for total in image.size)
+    return _bytes_of(image.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + length, top + length)))
