@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from chapter_cells import Chapter
 
-from alexnet_lib import notebook as nb
 from alexnet_lib.geometry import FIRST_LAYERS
 from alexnet_lib.model import AlexNet, AlexNetConfig
 
-CHAPTER = Path(__file__).resolve().parent.parent / "book" / "chapters" / "architecture.ipynb"
-
-
-def run_cells(*needles: str, **given: Any) -> dict[str, Any]:
-    """Run, in the chapter's order, the code cells that hold one of the needles; returns what they define."""
-    cells = [cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells if cell.cell_type == "code"]
-    for needle in needles:
-        assert sum(needle in cell for cell in cells) == 1, f"{needle!r} stands in no cell of the chapter, or in several"
-    names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "nb": nb, **given}
-    for cell in cells:
-        if any(needle in cell for needle in needles):
-            exec(compile(cell, str(CHAPTER), "exec"), names)
-    return names
+run_cells = Chapter("architecture").run
 
 
 def test_the_network_built_by_hand_is_the_librarys_in_outputs_and_gradients() -> None:

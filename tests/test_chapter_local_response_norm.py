@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 import torch
-import torch.nn.functional as F
+from chapter_cells import Chapter
 
-from alexnet_lib import notebook as nb
 from alexnet_lib.experiments import lrn_cifar10
 from alexnet_lib.layers import local_response_norm
 from alexnet_lib.local_nets import ConvLocalNet
 
-CHAPTER = Path(__file__).resolve().parent.parent / "book" / "chapters" / "local_response_norm.ipynb"
 LRN = "def window_sums"
+CHAPTER = Chapter("local_response_norm", local_response_norm=local_response_norm)
+run_cells = CHAPTER.run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def run_cells(*needles: str, **given: Any) -> dict[str, Any]:
-    """Run, in the chapter's order, the code cells that hold one of the needles; returns what they define."""
-    cells = [cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells if cell.cell_type == "code"]
-    for needle in needles:
-        assert sum(needle in cell for cell in cells) == 1, f"{needle!r} stands in no cell of the chapter, or in several"
-    names: dict[str, Any] = {"torch": torch, "F": F, "nb": nb, "local_response_norm": local_response_norm, **given}
-    for cell in cells:
-        if any(needle in cell for needle in needles):
-            exec(compile(cell, str(CHAPTER), "exec"), names)
-    return names
 
 
 @pytest.mark.parametrize("constants", [{}, {"n": 3, "k": 1.0, "alpha": 0.5, "beta": 0.5}, {"n": 7, "beta": 1.3}])
@@ -46,7 +32,7 @@ def test_the_five_numbers_are_the_fractions_of_the_table() -> None:
     made = run_cells(LRN)
     got = made["lrn"](made["five"].double(), n=3, alpha=1.0, beta=1.0)[0]
     assert got.tolist() == pytest.approx([2 / 6, 0, 1 / 12, 3 / 16, 2 / 15], abs=1e-12)
-    text = "\n".join(cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells)
+    text = "\n".join(CHAPTER.sources())
     for printed, wanted in zip(("0.3333", "0.0833", "0.1875", "0.1333"), (2 / 6, 1 / 12, 3 / 16, 2 / 15), strict=True):
         assert printed in text and float(printed) == pytest.approx(wanted, abs=5e-5)
 
@@ -79,7 +65,7 @@ def test_the_solutions_two_columns_are_the_librarys() -> None:
 def test_the_checker_says_what_is_wrong(wrong, hint: str, capsys: pytest.CaptureFixture) -> None:  # noqa: ANN001
     """The solution's cell with a reader's wrong answer in place of the right one."""
     made = run_cells(LRN)
-    source = next(c.source for c in nbformat.read(CHAPTER, as_version=4).cells if "def two_columns" in c.source)
+    source = next(source for source in CHAPTER.sources() if "def two_columns" in source)
     head, _, rest = source.partition("def reference")
     made["two_columns"] = wrong(made["lrn"])
     capsys.readouterr()
@@ -94,7 +80,7 @@ def test_the_solution_of_the_turning_point_is_exact() -> None:
 
 
 def test_the_shuffled_norm_is_the_norm_in_an_order_of_its_own() -> None:
-    source = next(c.source for c in nbformat.read(CHAPTER, as_version=4).cells if "class ShuffledNorm" in c.source)
+    source = next(source for source in CHAPTER.sources() if "class ShuffledNorm" in source)
     made: dict[str, Any] = {"torch": torch, "local_response_norm": local_response_norm}
     exec(source.partition("\nfixed, shuffled =")[0], made)
     x = 60 * torch.rand(2, 8, 3, 3)

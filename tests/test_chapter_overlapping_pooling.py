@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
+from chapter_cells import Chapter
 
 from alexnet_lib import notebook as nb
 from alexnet_lib import pooling_measures as measure
 from alexnet_lib.geometry import Window
 from alexnet_lib.pooling import COMPARED, average_pool, max_pool, routes
 
-CHAPTER = Path(__file__).resolve().parent.parent / "book" / "chapters" / "overlapping_pooling.ipynb"
 OVERLAPPING, TOUCHING = Window(3, 2), Window(2, 2)
-
-
-def run_cells(*needles: str, **given: Any) -> dict[str, Any]:
-    """Run, in the chapter's order, the code cells that hold one of the needles; returns what they define."""
-    cells = [cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells if cell.cell_type == "code"]
-    for needle in needles:
-        assert sum(needle in cell for cell in cells) == 1, f"{needle!r} stands in no cell of the chapter, or in several"
-    names: dict[str, Any] = {
-        "torch": torch, "F": F, "nb": nb, "Window": Window, "overlapping": OVERLAPPING, "touching": TOUCHING, **given
-    }  # fmt: skip
-    for cell in cells:
-        if any(needle in cell for needle in needles):
-            exec(compile(cell, str(CHAPTER), "exec"), names)
-    return names
+run_cells = Chapter("overlapping_pooling", Window=Window, overlapping=OVERLAPPING, touching=TOUCHING).run
 
 
 def test_the_row_by_hand_is_what_both_poolings_give(capsys, book_style) -> None:

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import nbformat
 import pytest
 import torch
-from torch import nn
+from chapter_cells import Chapter
 
-from alexnet_lib import notebook as nb
 from alexnet_lib.inspect import SMALL_SLOPE, depth_profile
 from alexnet_lib.nonlinearities import NONLINEARITIES
 from alexnet_lib.optimiser import PaperSGD
 from alexnet_lib.small_nets import SmallNet, SmallNetConfig
 from alexnet_lib.train import train_step
 
-CHAPTER = Path(__file__).resolve().parent.parent / "book" / "chapters" / "relu_vs_tanh.ipynb"
-
-
-def run_cells(*needles: str, **given: Any) -> dict[str, Any]:
-    """Run, in the chapter's order, the code cells that hold one of the needles; returns what they define."""
-    cells = [cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells if cell.cell_type == "code"]
-    for needle in needles:
-        assert sum(needle in cell for cell in cells) == 1, f"{needle!r} stands in no cell of the chapter, or in several"
-    names: dict[str, Any] = {"torch": torch, "nn": nn, "nb": nb, **given}
-    for cell in cells:
-        if any(needle in cell for needle in needles):
-            exec(compile(cell, str(CHAPTER), "exec"), names)
-    return names
+run_cells = Chapter("relu_vs_tanh").run
 
 
 def test_the_network_built_by_hand_is_the_librarys_in_outputs_and_gradients() -> None:

@@ -6,29 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
+from chapter_cells import Chapter
 
 from alexnet_lib import notebook as nb
 from alexnet_lib import records
 from alexnet_lib.model import AlexNet, AlexNetConfig
 from alexnet_lib.traffic import expected_traffic
 
-CHAPTER = Path(__file__).resolve().parent.parent / "book" / "chapters" / "two_gpus.ipynb"
-
-
-def run_cells(*needles: str, **given: Any) -> dict[str, Any]:
-    """Run, in the chapter's order, the code cells that hold one of the needles; returns what they define."""
-    cells = [cell.source for cell in nbformat.read(CHAPTER, as_version=4).cells if cell.cell_type == "code"]
-    for needle in needles:
-        assert sum(needle in cell for cell in cells) == 1, f"{needle!r} stands in no cell of the chapter, or in several"
-    names: dict[str, Any] = {"torch": torch, "F": F, "nb": nb, **given}
-    for cell in cells:
-        if any(needle in cell for needle in needles):
-            exec(compile(cell, str(CHAPTER), "exec"), names)
-    return names
+CHAPTER = Chapter("two_gpus")
+run_cells = CHAPTER.run
 
 
 def paper():
@@ -75,7 +64,7 @@ def test_the_network_by_hand_is_built_as_the_librarys_first_layers() -> None:
 def test_a_split_that_forgets_the_exchange_is_told_apart() -> None:
     """The comparison can fail: with what was sent replaced by zeros, outputs differ."""
     made = by_hand()
-    source = next(c.source for c in nbformat.read(CHAPTER, as_version=4).cells if "def two_devices" in c.source)
+    source = next(source for source in CHAPTER.sources() if "def two_devices" in source)
     broken = source.split("def gradients")[0].replace("sent = x[1], x[0]", "sent = 0 * x[1], 0 * x[0]")
     exec(compile(broken, "broken", "exec"), made)
     one = made["one_device"](made["small"], made["weights"])
