@@ -1,7 +1,8 @@
 """Training a small network on images that fit into memory: the whole set as bytes, every step on whole batches.
 
-Taught in "ReLU against tanh" (section 3.1). The data order of a pass depends on the seed and the pass's number alone,
-so a run that was stopped and taken up again goes through the same batches as one that was not.
+Taught in "ReLU against tanh" (section 3.1). The data order of a pass, and the masks of the library's Dropout layers,
+depend on the seed and the pass's number alone, so a run that was stopped and taken up again goes through the same
+batches as one that was not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import nn
 
 from . import checkpoints
 from .augment import PixelScale, random_crop_reflect
+from .dropout import seed_dropout
 from .errors import SettingError, TrainingError
 from .optimiser import PaperSGD, check_rate
 from .progress import progress as progress_bar
@@ -36,7 +38,8 @@ class TrainSettings:
 
     rate, momentum, weight_decay: of PaperSGD. passes: through the training set, at most. target_error: stop when the
     training error of the last whole pass is at or under it (a share, 0.25 for 25%). points: how often a pass the curve
-    gets a point. crop: side of random crops with reflections after `padding`, None for the images as they are.
+    gets a point. crop: side of random crops after `padding`, with reflections if `reflect`; None for the images as
+    they are.
     """
 
     rate: float
@@ -48,6 +51,7 @@ class TrainSettings:
     points: int = 4
     crop: int | None = None
     padding: int = 0
+    reflect: bool = True
 
     def __post_init__(self) -> None:
         check_rate(self.rate)
@@ -90,7 +94,9 @@ def make_batches(
         chosen = order[start : start + settings.batch_size]
         batch = pixels[chosen].permute(0, 3, 1, 2)
         if settings.crop:
-            batch = random_crop_reflect(batch, settings.crop, padding=settings.padding, generator=generator)
+            batch = random_crop_reflect(
+                batch, settings.crop, padding=settings.padding, reflect=settings.reflect, generator=generator
+            )
         yield batch, labels[chosen]
 
 
@@ -173,6 +179,7 @@ class _Run:
     def one_pass(self, bar: Any, on_point: OnPoint | None) -> None:
         """One pass through the training set, or less where an end comes first."""
         began, earlier, done = time.perf_counter(), self.result.seconds, self.finished_passes * self.steps
+        seed_dropout(self.net, self.seed * 1_000_003 + self.finished_passes)
         tally = _Tally(self.images.device, self.steps, self.settings.batch_size, self.recent)
         last, points = min(self.steps, self.all_steps - done), self.settings.points
         due = {round(self.steps * (k + 1) / points) for k in range(points)} | {last}
@@ -242,7 +249,8 @@ def fit(
     that is how the 2012 code counted. `on_point` sees each point of the curve and may return True to end the
     run. With `checkpoint`, the state is saved after every pass, and a run with the same settings and seed goes on from
     there. Ctrl-C ends the run cleanly: the curve so far is returned, ended "stopped". `parameters` are what PaperSGD is
-    given, such as groups with rates or decays of their own; without it, all of the net's alike.
+    given, such as groups with rates or decays of their own; without it, all of the net's alike. Dropout layers of the
+    library draw their masks from `seed` meanwhile, and from torch's own generator afterwards.
     Raises TrainingError when the loss is not finite, naming the step, and for a checkpoint that cannot be used.
     """
     device = torch.device(device)
@@ -265,6 +273,8 @@ def fit(
                     checkpoints.save(checkpoint, run.identity(label), run.state())
         except KeyboardInterrupt:
             run.result.ended = "stopped"
+        finally:
+            seed_dropout(net, None)
     return run.result
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_sets import separable
+from small_sets import linear_net, separable
+from torch import nn
 from train_cases import stop_after, train
 
 from alexnet_lib import checkpoints
 from alexnet_lib.augment import PixelScale
+from alexnet_lib.dropout import Dropout
 from alexnet_lib.errors import TrainingError
 from alexnet_lib.small_nets import SmallNet, SmallNetConfig
 from alexnet_lib.train import TrainResult, TrainSettings, fit
@@ -48,6 +50,34 @@ def test_a_run_stopped_and_taken_up_again_is_bit_for_bit_the_one_that_was_not(
     assert taken_up.curve == whole.curve and taken_up.ended == "cap"
     for name, value in expected.state_dict().items():
         assert torch.equal(net.state_dict()[name], value), name
+
+
+def test_dropouts_masks_are_taken_up_too_and_change_from_pass_to_pass(tmp_path: Path) -> None:
+    images, labels = separable(128)
+    scale = PixelScale.fit(images, "unit")
+    settings = TrainSettings(rate=0.01, batch_size=32, passes=3, points=1)
+
+    def run(seed: int = 3, **options) -> tuple[TrainResult, list[torch.Tensor], nn.Module]:  # noqa: ANN003
+        net = linear_net()
+        net.insert(1, Dropout(0.5))
+        masks: list[torch.Tensor] = []
+        net[1].register_forward_hook(lambda _, given, out: masks.append((out != 0) & (given[0] != 0)))
+        return fit(net, images, labels, settings, scale, seed=seed, **options), masks, net
+
+    torch.manual_seed(1)
+    whole, drawn, expected = run()
+    assert len({mask.numpy().tobytes() for mask in drawn}) == 12, "four steps a pass, each with masks of its own"
+    torch.manual_seed(2)  # the process that goes on has drawn other numbers
+    run(checkpoint=tmp_path / "run.pt", on_point=stop_after(2))
+    taken_up, later, net = run(checkpoint=tmp_path / "run.pt")
+    assert len(later) == 8 and all(torch.equal(a, b) for a, b in zip(later, drawn[4:], strict=True))
+    assert taken_up.curve == whole.curve and torch.equal(net[2].weight, expected[2].weight)
+    assert not torch.equal(run(seed=4)[1][0], drawn[0])
+    torch.manual_seed(5)
+    one = net[1].train()(images.float())
+    assert not torch.equal(one, net[1](images.float())), "afterwards torch's own generator draws them"
+    torch.manual_seed(5)
+    assert torch.equal(net[1](images.float()), one)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
