@@ -54,6 +54,10 @@ class ConvLocalConfig:
         if "lrn" in self.norm and self.maps < 5:
             raise SettingError(f"maps {self.maps}: response normalisation looks at 5 of them")
 
+    def build(self, seed: int | None = None) -> ConvLocalNet:
+        """The network, with starting weights drawn from the seed."""
+        return ConvLocalNet(self, seed=seed)
+
 
 class LocallyConnected2d(nn.Module):
     """A convolution that shares nothing: every place has kernels and biases of its own.
@@ -172,17 +176,16 @@ class ConvLocalNet(nn.Module):
             weight.copy_(noise + torch.eye(len(weight))[:, :, None, None] / 9)
             pooling.window.bias.zero_()
 
+    def parameter_groups(self, settings: TrainSettings) -> list[dict]:
+        """The released files' rates and decays, for PaperSGD: biases at twice the rate, decay on the last three layers.
 
-def parameter_groups(net: ConvLocalNet, settings: TrainSettings) -> list[dict]:
-    """The released files' rates and decays, for PaperSGD: biases at twice the rate, decay on the last three layers.
-
-    The decay is that of their weights only: neither convolutions, nor biases, nor what a norm or pooling learns.
-    """
-    decayed = [layer.weight for layer in net.weighted_layers()[2:]]
-    biases = [p for name, p in net.named_parameters() if name.endswith("bias")]
-    taken = {id(p) for p in (*decayed, *biases)}
-    return [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": biases, "lr": 2 * settings.rate, "weight_decay": 0.0},
-        {"params": [p for p in net.parameters() if id(p) not in taken], "weight_decay": 0.0},
-    ]
+        The decay is that of their weights only: neither convolutions, nor biases, nor what a norm or pooling learns.
+        """
+        decayed = [layer.weight for layer in self.weighted_layers()[2:]]
+        biases = [p for name, p in self.named_parameters() if name.endswith("bias")]
+        taken = {id(p) for p in (*decayed, *biases)}
+        return [
+            {"params": decayed, "weight_decay": settings.weight_decay},
+            {"params": biases, "lr": 2 * settings.rate, "weight_decay": 0.0},
+            {"params": [p for p in self.parameters() if id(p) not in taken], "weight_decay": 0.0},
+        ]

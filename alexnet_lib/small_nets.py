@@ -57,6 +57,10 @@ class SmallNetConfig:
             if getattr(self, field) not in allowed:
                 raise SettingError(f"{field} {getattr(self, field)!r} is not known; use one of {', '.join(allowed)}")
 
+    def build(self, seed: int | None = None) -> SmallNet:
+        """The network, with starting weights drawn from the seed."""
+        return SmallNet(self, seed=seed)
+
 
 class SmallNet(nn.Module):
     """A small convolutional network: images (N, 3, H, W), already normalised, to logits (N, classes).

@@ -19,7 +19,6 @@ from alexnet_lib.local_nets import (
     LearnedPooling,
     LocallyConnected2d,
     norm_of,
-    parameter_groups,
     pooling_of,
 )
 from alexnet_lib.optimiser import PaperSGD
@@ -203,7 +202,7 @@ def test_rates_and_decays_are_those_of_the_released_files() -> None:
     for change in ({"norm": "batch"}, {"pooling": "learned"}, {"pooling": "strided convolution"}):
         net = ConvLocalNet(replace(SMALL, **change), seed=0)
         settings = TrainSettings(rate=0.001, weight_decay=0.004)
-        optimiser = PaperSGD(parameter_groups(net, settings), settings.rate)
+        optimiser = PaperSGD(net.parameter_groups(settings), settings.rate)
         told = {id(p): (g["lr"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
         assert len(told) == sum(len(g["params"]) for g in optimiser.param_groups) == len(list(net.parameters()))
         decayed = {id(layer.weight) for layer in net.weighted_layers()[2:]}

@@ -1,9 +1,9 @@
-"""Comparing variants of the network with locally connected layers on CIFAR-10: data, seeds and schedule are the same.
+"""Comparing variants of a network on CIFAR-10: data, seeds and schedule are the same.
 
-The machinery behind `lrn_cifar10` and `pooling_cifar10`. Each variant may first choose its learning rate: short runs
-on the training set less 5,000 held-out images, which decide; the test set is looked at once a run, at its end. Every
-variant trains from the same seeds, so that differences are taken seed by seed. Their chapters are "Local response
-normalisation" and "Overlapping pooling".
+The machinery behind `lrn_cifar10`, `pooling_cifar10` and others. Each variant may first choose its learning rate:
+short runs on the training set less 5,000 held-out images, which decide; the test set is looked at once a run, at its
+end. Every variant trains from the same seeds, so that differences are taken seed by seed. Its first chapters are
+"Local response normalisation" and "Overlapping pooling".
 """
 
 from __future__ import annotations
@@ -12,40 +12,63 @@ import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
-from ..augment import PixelScale, centre
+from ..augment import centre
 from ..datasets import ImageSet
 from ..devices import keep_freed_memory
-from ..errors import TrainingError
-from ..local_nets import ConvLocalConfig, ConvLocalNet, parameter_groups
+from ..errors import SettingError, TrainingError
 from ..train import TrainResult, TrainSettings, error_rate, fit
 from .one_run import Workplace, image_set, stop_if_asked
+from .pixels import Scale, fitted_scale, with_noise
 
 HELD_OUT = 5_000
-SIDE = 24
 PILOT_SEED = 0
 MOST_MEASURED = 10_000  # training images whose error is measured at the end, as many as there are test images
 DECAY = 0.004
+# Terms that came later: where they are as ever, they are not in a record's configuration, so that old ones still fit.
+LATER = {"padding": 0, "pixels": "mean image", "noise": "none"}
+
+
+class NetConfig(Protocol):
+    """What a network of a comparison is: a frozen dataclass that builds it.
+
+    The network has this as its `config`, takes (N, 3, image_size, image_size), and may say by `parameter_groups` (of
+    TrainSettings) what PaperSGD is given.
+    """
+
+    image_size: int
+
+    def build(self, seed: int | None = None) -> nn.Module: ...
 
 
 @dataclass(frozen=True)
 class Terms:
     """What all variants of a comparison share.
 
-    images: how many training images (None: all); augmented: random crops and reflections, else the centres as they
-    are. stages: passes at the rate, then at a tenth of it, then at a hundredth: the released nets had 140, 10 and 10.
-    rates: to choose from, by `pilot` passes each on all but HELD_OUT images; a single rate is taken without a pilot.
+    images: how many training images (None: all). augmented: True for random crops and reflections, "crops" or
+    "reflections" for one of them, False for the centres as they are; padding: pixels of zero around, before cropping.
+    pixels and noise: names in `pixels.SCALES` and `pixels.NOISES`. stages: passes at the rate, then at a tenth of it,
+    then at a hundredth: the released nets had 140, 10 and 10. rates: to choose from, by `pilot` passes each on all but
+    HELD_OUT images; a single rate is taken without a pilot.
     """
 
     images: int | None = None
-    augmented: bool = True
+    augmented: bool | str = True
     stages: tuple[float, ...] = (140, 10, 10)
     rates: tuple[float, ...] = (0.001,)
     pilot: float = 0
     decay: float = DECAY
+    padding: int = 0
+    pixels: str = "mean image"
+    noise: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.augmented not in (True, False, "crops", "reflections"):
+            raise SettingError(f"augmented {self.augmented!r} is not known; use True, False, 'crops' or 'reflections'")
 
     @property
     def passes(self) -> float:
@@ -57,7 +80,7 @@ class Trial:
     """One training run of a comparison: a variant at one rate from one seed; a pilot if it is to choose the rate."""
 
     run: str
-    net: ConvLocalConfig
+    net: NetConfig
     terms: Terms
     settings: TrainSettings
     seed: int
@@ -74,7 +97,7 @@ class Variant:
 
     run: str
     label: str
-    net: ConvLocalConfig
+    net: NetConfig
     terms: Terms
     seeds: int
     pilots: dict[float, dict[str, Any]] = field(default_factory=dict)
@@ -91,8 +114,7 @@ class Variant:
 
     def _trial(self, rate: float, seed: int, pilot: bool = False) -> Trial:
         passes = self.terms.pilot if pilot else self.terms.passes
-        crop = SIDE if self.terms.augmented else None
-        settings = TrainSettings(rate=rate, weight_decay=self.terms.decay, passes=passes, points=1, crop=crop)
+        settings = settings_of(self.terms, self.net, rate=rate, passes=passes, points=1)
         return Trial(self.run, self.net, self.terms, settings, seed, pilot)
 
     def best_rate(self) -> float:
@@ -120,7 +142,16 @@ class Variant:
 
     def configuration(self) -> dict[str, Any]:
         """What must be equal for a record to be continued. More seeds may be asked for later."""
-        return {"net": asdict(self.net), "terms": asdict(self.terms), "label": self.label}
+        terms = {name: value for name, value in asdict(self.terms).items() if (name, value) not in LATER.items()}
+        return {"net": asdict(self.net), "terms": terms, "label": self.label}
+
+
+def settings_of(terms: Terms, net: NetConfig, **others: Any) -> TrainSettings:
+    """How one run is trained under these terms; `others` are further fields of TrainSettings."""
+    crop = net.image_size if terms.augmented else None
+    padding = terms.padding if terms.augmented in (True, "crops") else 0
+    reflect = terms.augmented != "crops"
+    return TrainSettings(**others, weight_decay=terms.decay, crop=crop, padding=padding, reflect=reflect)
 
 
 def run_trial(trial: Trial, place: Workplace) -> dict[str, Any]:
@@ -153,13 +184,16 @@ def trained(
     trial: Trial, train: ImageSet, judged: ImageSet, judged_key: str, device: str, checkpoints: list[Path | None]
 ) -> dict[str, Any]:
     """Train through the stages, then measure errors on centre crops: of training images, and of `judged`."""
-    scale = PixelScale.fit(train.images)
-    net = ConvLocalNet(trial.net, seed=trial.seed)
+    terms = trial.terms
+    scale = fitted_scale(terms.pixels, train.images)
+    noisy = with_noise(terms.noise, scale, train.images, trial.seed)
+    net = trial.net.build(seed=trial.seed)
+    images = training_images(train, terms, trial.net.image_size)
     began, results, diverged_at = time.perf_counter(), [], None
     outcome = {"rate": trial.settings.rate, "seed": trial.seed, "ended": "cap", judged_key: 1.0, "training_error": 1.0}
     try:
         for stage, (settings, checkpoint) in enumerate(zip(stages_of(trial), checkpoints, strict=False)):
-            results.append(one_stage(net, train, settings, scale, trial.seed + 1000 * stage, device, checkpoint))
+            results.append(one_stage(net, images, settings, noisy, trial.seed + 1000 * stage, device, checkpoint))
             if results[-1].ended == "stopped":
                 return outcome | {"ended": "stopped"}
     except TrainingError as error:
@@ -183,21 +217,34 @@ def stages_of(trial: Trial) -> list[TrainSettings]:
     return [replace(trial.settings, rate=rate / 10**i, passes=passes) for i, passes in enumerate(trial.terms.stages)]
 
 
+def training_images(train: ImageSet, terms: Terms, side: int) -> ImageSet:
+    """The images that batches are made of: whole where crops are cut, else their centres."""
+    if terms.augmented in (True, "crops"):
+        return train
+    return replace(train, images=centre(train.images, side, side))
+
+
 def one_stage(
-    net: ConvLocalNet, train: ImageSet, settings: TrainSettings, scale: PixelScale, seed: int, device: str,
+    net: nn.Module, train: ImageSet, settings: TrainSettings, scale: Scale, seed: int, device: str,
     checkpoint: Path | None,
 ) -> TrainResult:  # fmt: skip
     """One stage; the velocity starts at zero in each, as little of the old one is left after ten steps."""
-    images = train.images if settings.crop else centre(train.images, SIDE, SIDE)
     return fit(
-        net, images, train.labels, settings, scale, seed=seed, device=device, checkpoint=checkpoint,
-        on_point=lambda _: stop_if_asked(), parameters=parameter_groups(net, settings),
+        net, train.images, train.labels, settings, scale, seed=seed, device=device, checkpoint=checkpoint,
+        on_point=lambda _: stop_if_asked(), parameters=groups_of(net, settings),
     )  # fmt: skip
 
 
-def centre_error(net: ConvLocalNet, images: ImageSet, scale: PixelScale, device: str) -> float:
+def groups_of(net: nn.Module, settings: TrainSettings) -> list[dict] | None:
+    """What PaperSGD is given: the network's own groups, or None for all of it alike."""
+    own = getattr(net, "parameter_groups", None)
+    return own(settings) if own else None
+
+
+def centre_error(net: nn.Module, images: ImageSet, scale: Scale, device: str) -> float:
     """The share of images whose centre crop is put into a wrong class."""
-    return error_rate(net, centre(images.images, SIDE, SIDE), images.labels, scale, device)
+    side = net.config.image_size
+    return error_rate(net, centre(images.images, side, side), images.labels, scale, device)
 
 
 def joined(results: list[TrainResult]) -> dict[str, list[float]]:

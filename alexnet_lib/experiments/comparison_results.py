@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .. import records
-from ..augment import PixelScale, centre
 from ..datasets import ImageSet
 from ..devices import keep_freed_memory
-from ..local_nets import ConvLocalConfig, ConvLocalNet, parameter_groups
-from ..train import TrainSettings, fit
-from .comparison import DECAY, SIDE, centre_error
+from ..train import fit
+from .comparison import NetConfig, Terms, centre_error, groups_of, settings_of, training_images
+from .pixels import Scale, fitted_scale, with_noise
 
 NOT_RUN = "not yet run"
 # Student's t for a 95% interval of a mean, by the number of seeds; the last one serves for more of them.
@@ -149,8 +149,8 @@ class LiveVariant:
     curve: passes, and the training error of each stretch, several a pass.
     """
 
-    net: ConvLocalNet
-    scale: PixelScale
+    net: nn.Module
+    scale: Scale
     training_error: float
     test_error: float
     seconds: float
@@ -160,31 +160,34 @@ class LiveVariant:
 def live_comparison(
     train: ImageSet,
     test: ImageSet,
-    variants: Mapping[str, ConvLocalConfig],
+    variants: Mapping[str, NetConfig],
     *,
     rates: Mapping[str, float] | float = 0.003,
     seeds: Iterable[int] = (0,),
     passes: float = 1.5,
     crop: bool = True,
+    terms: Mapping[str, Terms] | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, list[LiveVariant]]:
     """Train each variant from each seed, all alike but for their rates: {variant: [a run a seed]}.
 
-    train: the images to use, all of them; `crop`: random crops and reflections, else the centres. The errors are those
-    of centre crops, in evaluation mode, of `train` and `test`. Ctrl-C returns what there is by then.
+    train: the images to use, all of them; `crop`: random crops and reflections, else the centres; `terms`: those of
+    some variants instead, as to augmentation, decay and pixels. The errors are those of centre crops, in evaluation
+    mode, of `train` and `test`. Ctrl-C returns what there is by then.
     """
     keep_freed_memory()
-    scale = PixelScale.fit(train.images)
-    images = train.images if crop else centre(train.images, SIDE, SIDE)
     runs: dict[str, list[LiveVariant]] = {name: [] for name in variants}
     for name, config in variants.items():
+        own = (terms or {}).get(name, Terms(augmented=crop))
         rate = rates if isinstance(rates, float) else rates[name]
-        settings = TrainSettings(rate=rate, weight_decay=DECAY, passes=passes, crop=SIDE if crop else None)
+        settings = settings_of(own, config, rate=rate, passes=passes)
+        images = training_images(train, own, config.image_size).images
+        scale = fitted_scale(own.pixels, train.images)
         for seed in seeds:
-            net = ConvLocalNet(config, seed=seed)
+            net = config.build(seed=seed)
             result = fit(
-                net, images, train.labels, settings, scale, seed=seed, device=device, label=f"{name}, seed {seed}",
-                progress=True, parameters=parameter_groups(net, settings),
+                net, images, train.labels, settings, with_noise(own.noise, scale, train.images, seed), seed=seed,
+                device=device, label=f"{name}, seed {seed}", progress=True, parameters=groups_of(net, settings),
             )  # fmt: skip
             if result.ended == "stopped":
                 return runs

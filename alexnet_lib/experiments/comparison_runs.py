@@ -12,31 +12,43 @@ from typing import Any
 import torch
 
 from .. import records
-from ..augment import PixelScale
 from ..datasets import ImageSet
 from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import SettingError
-from ..local_nets import ConvLocalConfig, ConvLocalNet
-from ..train import TrainSettings, fit
+from ..train import fit
 from .common import real_images, recorded_before, writable
-from .comparison import MOST_MEASURED, SIDE, Terms, Variant, run_trial
+from .comparison import MOST_MEASURED, NetConfig, Terms, Variant, run_trial, settings_of, training_images
 from .one_run import Workplace
+from .pixels import fitted_scale, with_noise
 from .pool import default_jobs, run_race
 
 
 @dataclass(frozen=True)
+class Change:
+    """A variant that differs from its part in terms too: its network, and {field of Terms: value}."""
+
+    net: NetConfig
+    terms: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Part:
-    """Some variants on the same terms: {name: network}; the first is the one that the others are compared with."""
+    """Some variants on the same terms: {name: network, or Change}; the others are compared with the first."""
 
     name: str
     terms: Terms
-    variants: dict[str, ConvLocalConfig]
+    variants: dict[str, NetConfig | Change]
     seeds: int
 
     def entries(self) -> list[Variant]:
         """A Variant each, without outcomes."""
-        named = self.variants.items()
-        return [Variant(f"{self.name}_{name}", name, net, self.terms, self.seeds) for name, net in named]
+        return [self._entry(name, variant) for name, variant in self.variants.items()]
+
+    def _entry(self, name: str, variant: NetConfig | Change) -> Variant:
+        net, terms = variant, self.terms
+        if isinstance(variant, Change):
+            net, terms = variant.net, replace(terms, **variant.terms)
+        return Variant(f"{self.name}_{name}", name, net, terms, self.seeds)
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,8 @@ def run(
     """
     chosen = pick_device(device)
     out = Path(out) if out is not None else records.recorded_root()
-    sets = {part.terms.images: real_images("train", data, part.terms.images) for part in parts}
     entries = [entry for part in parts for entry in part.entries()]
+    sets = {images: real_images("train", data, images) for images in {entry.terms.images for entry in entries}}
     for entry in entries:
         take_up(entry, comparison.name, out, sets[entry.terms.images].checksum)
     if not any(entry.due() for entry in entries):
@@ -170,9 +182,11 @@ def announce(
     print(f"{comparison.name}: {next(iter(sets.values())).name}; {describe_device(device)}")
     print(f"{jobs} runs at a time, {threads} thread(s) each")
     for part in parts:
-        terms, count = part.terms, len(sets[part.terms.images])
+        entry = part.entries()[0]
+        terms, count = entry.terms, len(sets[entry.terms.images])
         pilot = f", rate chosen of {len(terms.rates)} by {terms.pilot:g} passes each" if len(terms.rates) > 1 else ""
-        crops = "random crops and reflections" if terms.augmented else "centres, not augmented"
+        told = {True: "random crops and reflections", "crops": "random crops", "reflections": "random reflections"}
+        crops = told.get(terms.augmented, "centres, not augmented")
         print(f"{part.name}: {len(part.variants)} variants, {part.seeds} seeds of {terms.passes:g} passes{pilot}; "
               f"{count:,} images ({crops})")  # fmt: skip
     seconds = 0.0
@@ -180,23 +194,23 @@ def announce(
         train = sets[entry.terms.images]
         measured = 2 * MOST_MEASURED / 3 * sum(seed not in entry.outcomes for seed in range(entry.seeds))
         work = entry.left * len(train) + measured  # measuring an image costs a third of a step on it
-        seconds += work / images_a_second(entry.net, train, device, threads)
+        seconds += work / images_a_second(entry, train, device, threads)
     runs = "runs" if jobs == 1 or device.type == "cpu" else "runs (if they do not slow each other down)"
     print(f"about {seconds / jobs / 60:,.0f} minutes for the {runs} that are left, by the speed measured just now")
     sys.stdout.flush()
 
 
-def images_a_second(
-    net: ConvLocalConfig, train: ImageSet, device: torch.device, threads: int, batches: int = 4
-) -> float:
-    """Training speed of a network, measured over a few batches after a warm-up."""
+def images_a_second(entry: Variant, train: ImageSet, device: torch.device, threads: int, batches: int = 4) -> float:
+    """Training speed of a variant, measured over a few batches after a warm-up."""
     torch.set_num_threads(threads)
     keep_freed_memory()
-    settings = TrainSettings(rate=1e-6, batch_size=min(128, len(train)), passes=1, points=1, crop=SIDE)
-    few = train.images[: settings.batch_size * batches], train.labels[: settings.batch_size * batches]
-    scale = PixelScale.fit(few[0])
+    net, terms = entry.net, entry.terms
+    settings = settings_of(terms, net, rate=1e-6, batch_size=min(128, len(train)), passes=1, points=1)
+    few = train.subset(settings.batch_size * batches) if len(train) > settings.batch_size * batches else train
+    scale = with_noise(terms.noise, fitted_scale(terms.pixels, few.images), few.images, seed=0)
+    images = training_images(few, terms, net.image_size).images
     for _ in ("warm-up", "measured"):
-        result = fit(ConvLocalNet(net, seed=0), *few, settings, scale, device=device)
+        result = fit(net.build(seed=0), images, few.labels, settings, scale, device=device)
         if result.ended == "stopped":
             raise KeyboardInterrupt
-    return len(few[0]) // settings.batch_size * settings.batch_size / result.seconds
+    return len(few) // settings.batch_size * settings.batch_size / result.seconds

@@ -175,4 +175,6 @@ def settings_of(contender: Contender) -> dict[str, Any]:
     """The part of a contender that must be equal for a record to be continued."""
     settings = asdict(contender.settings)
     settings.pop("rate")
+    if settings["reflect"]:  # a later field: records made before it still fit
+        del settings["reflect"]
     return {"net": asdict(contender.net), "settings": settings}
