@@ -16,11 +16,12 @@ from .errors import SettingError
 from .train import TrainSettings
 
 PLACES = ("after", "before")
+DEVIATION = 64.0  # about that of CIFAR-10's pixels, so that the first layer sees numbers of its weights' rule
 
 
 @dataclass(frozen=True)
 class DropoutNetConfig:
-    """What such a network is. Pixels are expected with mean 0 and deviation 1.
+    """What such a network is. Pixels are expected on the scale 0-255, minus the mean image.
 
     rate, kind: of `dropout.Dropout`; at a rate of 0 there is none. place: "after" the hidden layers, as in the paper,
     or "before" them, as in torchvision. image_size: side of the images, 8 or more. maps: kernels of the three
@@ -54,8 +55,8 @@ class DropoutNetConfig:
 class DropoutNet(nn.Module):
     """conv 5x5 - ReLU - max pool 3/2, three times; two hidden layers with ReLU and dropout; one more layer.
 
-    images (N, 3, S, S), normalised, to logits (N, classes). `body` ends in what the first fully connected layer takes;
-    `head` holds the rest, and `dropout_ensemble.DroppedStack.of` can read it.
+    images (N, 3, S, S), 0-255 minus the mean, to logits (N, classes). `features` gives what the first fully connected
+    layer takes; `head` is the rest, which `dropout_ensemble.DroppedStack.of` can read.
     """
 
     def __init__(self, config: DropoutNetConfig = DropoutNetConfig(), *, seed: int | None = None):  # noqa: B008
@@ -80,7 +81,11 @@ class DropoutNet(nn.Module):
         return [*layers, nn.Linear(inputs, self.config.classes)]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.body(images))
+        return self.head(self.features(images))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """The last pooling layer's outputs, (N, inputs of the first fully connected layer)."""
+        return self.body(images / DEVIATION)
 
     @torch.no_grad()
     def initialise(self, seed: int | None = None) -> None:
@@ -108,7 +113,7 @@ class DropoutNet(nn.Module):
         """The two hidden layers' outputs after ReLU, (N, units) each, in evaluation, without dropout's factor."""
         training = self.training
         self.eval()
-        h, kept = self.body(images), []
+        h, kept = self.features(images), []
         for layer in self.head:
             h = layer(h)
             if isinstance(layer, nn.ReLU):

@@ -65,7 +65,7 @@ def test_a_seed_starts_all_alike_by_hes_rule() -> None:
 @pytest.mark.parametrize("change", [{}, {"kind": "inverted"}, {"place": "before"}, {"rate": 0}])
 def test_hidden_outputs_lead_to_the_networks_logits(change: dict) -> None:
     net = DropoutNet(replace(SMALL, **change), seed=1)
-    images = torch.randn(5, 3, 8, 8)
+    images = 64 * torch.randn(5, 3, 8, 8)
     first, second = net.hidden(images)
     assert first.shape == (5, 20) and second.shape == (5, 12) and net.training
     logits = net.eval()(images)
@@ -73,13 +73,13 @@ def test_hidden_outputs_lead_to_the_networks_logits(change: dict) -> None:
         torch.testing.assert_close(net.logits_from(layer, outputs), logits)
         assert (outputs >= 0).all() and not net.training
     torch.testing.assert_close(
-        DroppedStack.of(net.head, torch.float32).log_probabilities(net.body(images)), logits.log_softmax(1)
+        DroppedStack.of(net.head, torch.float32).log_probabilities(net.features(images)), logits.log_softmax(1)
     )
 
 
 def test_both_kinds_train_alike_when_weights_and_rates_are_matched() -> None:
     """Weights behind a dropout times 1 - p, their rates times (1 - p)^2, their decay over it: the same run."""
-    p, images, labels = 0.5, torch.randn(16, 3, 8, 8, dtype=torch.float64), torch.arange(16) % 4
+    p, images, labels = 0.5, 64 * torch.randn(16, 3, 8, 8, dtype=torch.float64), torch.arange(16) % 4
     nets, losses = {}, {}
     for kind in ("2012", "inverted"):
         net = nets[kind] = DropoutNet(replace(SMALL, rate=p, kind=kind), seed=2).double()
@@ -111,7 +111,7 @@ def test_decay_is_for_weights_only() -> None:
 @pytest.mark.parametrize("change", [{}, {"kind": "inverted"}, {"place": "before"}, {"rate": 0}])
 def test_every_variant_learns(change: dict) -> None:
     images, labels = separable(128)
-    scale = PixelScale.fit(images, "unit")
+    scale = PixelScale.fit(images)
     net = DropoutNet(replace(SMALL, **change), seed=0)
     fit(net, images, labels, TrainSettings(rate=0.01, batch_size=32, passes=60), scale, parameters=None)
     assert error_rate(net, images, labels, scale) < 0.1
@@ -134,7 +134,7 @@ def test_what_cannot_be_is_refused(change: dict, said: str) -> None:
 
 
 def test_training_and_evaluation_differ_by_dropout_alone() -> None:
-    net, images = DropoutNet(SMALL, seed=0), torch.randn(4, 3, 8, 8)
+    net, images = DropoutNet(SMALL, seed=0), 64 * torch.randn(4, 3, 8, 8)
     for layer in net.head:
         if isinstance(layer, Dropout):
             layer.rate = 0.0
