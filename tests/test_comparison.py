@@ -95,7 +95,32 @@ def test_held_out_images_are_not_trained_on() -> None:
     whole = an_image_set(200)
     kept, judged = held_out(whole)
     assert (len(kept), len(judged)) == (180, 20)
-    assert torch.equal(torch.cat([kept.images, judged.images]), whole.images)
+    parts = [{image.numpy().tobytes() for image in part.images} for part in (whole, kept, judged)]
+    assert len(parts[0]) == 200 and parts[1] | parts[2] == parts[0] and not parts[1] & parts[2]
+
+
+def in_class_order(count: int) -> ImageSet:
+    """As a tree's images stand: all of one class, then all of the next."""
+    mixed = an_image_set(count)
+    order = mixed.labels.argsort(stable=True)
+    return replace(mixed, images=mixed.images[order], labels=mixed.labels[order])
+
+
+def test_held_out_and_measured_images_are_of_all_classes_whatever_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = in_class_order(2000)
+    for part in held_out(whole):
+        counts = part.labels.bincount(minlength=10)
+        assert (counts - len(part) / 10).abs().max() < 15, counts
+    assert torch.equal(held_out(whole)[1].images, held_out(whole)[1].images)
+    measured = []
+    monkeypatch.setattr(comparison, "MOST_MEASURED", 500)
+    monkeypatch.setattr(comparison, "centre_error", lambda net, images, *_: measured.append(images) or 0.5)
+    trial = variant().due()[0]
+    comparison.trained(trial, whole, whole, "test_error", "cpu", [tmp_path / "a.pt"])
+    assert [len(images) for images in measured] == [2000, 500]
+    assert measured[1].labels.bincount(minlength=10).tolist() == [50] * 10
 
 
 def test_a_pilot_is_judged_by_held_out_images_only(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ from .pixels import Scale, fitted_scale, with_noise
 
 HELD_OUT = 5_000
 PILOT_SEED = 0
-MOST_MEASURED = 10_000  # training images whose error is measured at the end, as many as there are test images
+# Training images whose error is measured at the end: as many as there are test images, equally many of each class.
+MOST_MEASURED = 10_000
 DECAY = 0.004
 # Terms that came later: where they are as ever, they are not in a record's configuration, so that old ones still fit.
 LATER = {"padding": 0, "pixels": "mean image", "noise": "none"}
@@ -173,11 +174,14 @@ def run_trial(trial: Trial, place: Workplace) -> dict[str, Any]:
 
 
 def held_out(train: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """The training images less the held-out ones, and those; a tenth is held out of a set under 50,000."""
+    """The training images less the held-out ones, and those; a tenth is held out of a set under 50,000.
+
+    Drawn, and the same for every variant: a tree's images stand class by class, and its last ones are all of one.
+    """
     count = min(HELD_OUT, len(train) // 10)
-    images, labels = train.images, train.labels
-    kept = replace(train, images=images[:-count], labels=labels[:-count])
-    return kept, replace(train, images=images[-count:], labels=labels[-count:])
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(PILOT_SEED))
+    out, kept = order[:count].sort().values, order[count:].sort().values
+    return tuple(replace(train, images=train.images[part], labels=train.labels[part]) for part in (kept, out))
 
 
 def trained(
@@ -201,9 +205,9 @@ def trained(
             raise
         diverged_at = error.step
     if diverged_at is None:
-        few = replace(train, images=train.images[:MOST_MEASURED], labels=train.labels[:MOST_MEASURED])
+        some = train.subset(MOST_MEASURED) if len(train) > MOST_MEASURED else train
         outcome[judged_key] = centre_error(net, judged, scale, device)
-        outcome["training_error"] = centre_error(net, few, scale, device)
+        outcome["training_error"] = centre_error(net, some, scale, device)
     seconds = sum(result.seconds for result in results) or time.perf_counter() - began
     ended = {"ended": "diverged" if diverged_at is not None else "cap", "diverged_at": diverged_at}
     return outcome | ended | {"seconds": seconds, "curve": joined(results)}
