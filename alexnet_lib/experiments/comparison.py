@@ -21,9 +21,10 @@ from ..augment import centre
 from ..datasets import ImageSet
 from ..devices import keep_freed_memory
 from ..errors import SettingError, TrainingError
-from ..train import TrainResult, TrainSettings, error_rate, fit
+from ..train import OnPoint, TrainResult, TrainSettings, error_rate, fit
 from .one_run import Workplace, image_set, stop_if_asked
 from .pixels import Scale, fitted_scale, with_noise
+from .watching import keys_in, watching
 
 HELD_OUT = 5_000
 PILOT_SEED = 0
@@ -31,7 +32,7 @@ PILOT_SEED = 0
 MOST_MEASURED = 10_000
 DECAY = 0.004
 # Terms that came later: where they are as ever, they are not in a record's configuration, so that old ones still fit.
-LATER = {"padding": 0, "pixels": "mean image", "noise": "none"}
+LATER = {"padding": 0, "pixels": "mean image", "noise": "none", "watched": 0}
 
 
 class NetConfig(Protocol):
@@ -54,7 +55,8 @@ class Terms:
     "reflections" for one of them, False for the centres as they are; padding: pixels of zero around, before cropping.
     pixels and noise: names in `pixels.SCALES` and `pixels.NOISES`. stages: passes at the rate, then at a tenth of it,
     then at a hundredth: the released nets had 140, 10 and 10. rates: to choose from, by `pilot` passes each on all but
-    HELD_OUT images; a single rate is taken without a pilot.
+    HELD_OUT images; a single rate is taken without a pilot. watched: of how many images of each set errors and losses
+    are measured after every pass (`watching`); it does not change the training.
     """
 
     images: int | None = None
@@ -66,6 +68,7 @@ class Terms:
     padding: int = 0
     pixels: str = "mean image"
     noise: str = "none"
+    watched: int = 0
 
     def __post_init__(self) -> None:
         if self.augmented not in (True, False, "crops", "reflections"):
@@ -193,11 +196,12 @@ def trained(
     noisy = with_noise(terms.noise, scale, train.images, trial.seed)
     net = trial.net.build(seed=trial.seed)
     images = training_images(train, terms, trial.net.image_size)
+    look = on_point(trial, net, train, judged, scale, device)
     began, results, diverged_at = time.perf_counter(), [], None
     outcome = {"rate": trial.settings.rate, "seed": trial.seed, "ended": "cap", judged_key: 1.0, "training_error": 1.0}
     try:
         for stage, (settings, checkpoint) in enumerate(zip(stages_of(trial), checkpoints, strict=False)):
-            results.append(one_stage(net, images, settings, noisy, trial.seed + 1000 * stage, device, checkpoint))
+            results.append(one_stage(net, images, settings, noisy, trial.seed + 1000 * stage, device, checkpoint, look))
             if results[-1].ended == "stopped":
                 return outcome | {"ended": "stopped"}
     except TrainingError as error:
@@ -230,13 +234,22 @@ def training_images(train: ImageSet, terms: Terms, side: int) -> ImageSet:
 
 def one_stage(
     net: nn.Module, train: ImageSet, settings: TrainSettings, scale: Scale, seed: int, device: str,
-    checkpoint: Path | None,
+    checkpoint: Path | None, look: OnPoint,
 ) -> TrainResult:  # fmt: skip
     """One stage; the velocity starts at zero in each, as little of the old one is left after ten steps."""
     return fit(
         net, train.images, train.labels, settings, scale, seed=seed, device=device, checkpoint=checkpoint,
-        on_point=lambda _: stop_if_asked(), parameters=groups_of(net, settings),
+        on_point=look, parameters=groups_of(net, settings),
     )  # fmt: skip
+
+
+def on_point(
+    trial: Trial, net: nn.Module, train: ImageSet, judged: ImageSet, scale: Scale, device: str
+) -> OnPoint:  # fmt: skip
+    """What is done at each point of a run: it ends if it is to, and is measured if its terms say so (no pilot is)."""
+    if trial.terms.watched and not trial.pilot:
+        return watching(net, train, judged, trial.terms.watched, scale, device)
+    return lambda _: stop_if_asked()
 
 
 def groups_of(net: nn.Module, settings: TrainSettings) -> list[dict] | None:
@@ -252,12 +265,13 @@ def centre_error(net: nn.Module, images: ImageSet, scale: Scale, device: str) ->
 
 
 def joined(results: list[TrainResult]) -> dict[str, list[float]]:
-    """The curves of the stages as one: passes, the error of each pass as it was trained, the loss."""
-    curve: dict[str, list[float]] = {"passes": [], "pass_error": [], "loss": []}
+    """The curves of the stages as one: passes, the error of each pass as it was trained, the loss, what was watched."""
+    keys = ["pass_error", "loss", *keys_in(point for result in results for point in result.curve)]
+    curve: dict[str, list[float]] = {key: [] for key in ("passes", *keys)}
     before = 0.0
     for result in results:
         curve["passes"] += [round(before + point["passes"], 4) for point in result.curve]
-        for key in ("pass_error", "loss"):
+        for key in keys:
             curve[key] += [point[key] for point in result.curve]
         before = curve["passes"][-1] if curve["passes"] else 0.0
     return curve

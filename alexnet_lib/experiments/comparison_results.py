@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..devices import keep_freed_memory
 from ..train import fit
 from .comparison import NetConfig, Terms, centre_error, groups_of, settings_of, training_images
 from .pixels import Scale, fitted_scale, with_noise
+from .watching import watching
 
 NOT_RUN = "not yet run"
 # Student's t for a 95% interval of a mean, by the number of seeds; the last one serves for more of them.
@@ -146,7 +147,7 @@ def keys_of(results: Mapping[str, VariantResult]) -> list[str]:
 class LiveVariant:
     """A variant trained in a chapter: its network, the pixels it expects, errors as shares, seconds of training.
 
-    curve: passes, and the training error of each stretch, several a pass.
+    curve: passes, and the training error of each stretch, several a pass; points: all that is known at each of them.
     """
 
     net: nn.Module
@@ -155,6 +156,7 @@ class LiveVariant:
     test_error: float
     seconds: float
     curve: tuple[list[float], list[float]]
+    points: list[dict[str, float]] = field(default_factory=list)
 
 
 def live_comparison(
@@ -172,26 +174,28 @@ def live_comparison(
     """Train each variant from each seed, all alike but for their rates: {variant: [a run a seed]}.
 
     train: the images to use, all of them; `crop`: random crops and reflections, else the centres; `terms`: those of
-    some variants instead, as to augmentation, decay and pixels. The errors are those of centre crops, in evaluation
-    mode, of `train` and `test`. Ctrl-C returns what there is by then.
+    some variants instead, as to augmentation, decay, pixels and what is watched. The errors are those of centre crops,
+    in evaluation mode, of `train` and `test`. Ctrl-C returns what there is by then.
     """
     keep_freed_memory()
     runs: dict[str, list[LiveVariant]] = {name: [] for name in variants}
     for name, config in variants.items():
         own = (terms or {}).get(name, Terms(augmented=crop))
         rate = rates if isinstance(rates, float) else rates[name]
-        settings = settings_of(own, config, rate=rate, passes=passes)
+        settings = settings_of(own, config, rate=rate, passes=passes, points=1 if own.watched else 4)
         images = training_images(train, own, config.image_size).images
         scale = fitted_scale(own.pixels, train.images)
         for seed in seeds:
             net = config.build(seed=seed)
+            look = watching(net, train, test, own.watched, scale, str(device)) if own.watched else None
             result = fit(
                 net, images, train.labels, settings, with_noise(own.noise, scale, train.images, seed), seed=seed,
                 device=device, label=f"{name}, seed {seed}", progress=True, parameters=groups_of(net, settings),
+                on_point=look,
             )  # fmt: skip
             if result.ended == "stopped":
                 return runs
             errors = [centre_error(net, some, scale, str(device)) for some in (train, test)]
             curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
-            runs[name].append(LiveVariant(net, scale, *errors, result.seconds, curve))
+            runs[name].append(LiveVariant(net, scale, *errors, result.seconds, curve, result.curve))
     return runs
