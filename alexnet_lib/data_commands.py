@@ -1,4 +1,4 @@
-"""The command line's `data` part: `data fetch cifar10` downloads, `data show` says what is there."""
+"""The command line's `data` part: `fetch cifar10` downloads, `show` says what is there, `prepare-imagenet` prepares."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 
 
 def add_data_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds `data fetch cifar10 [--data DIR]` and `data show [--data DIR]`; each sets `run(args) -> exit code`."""
-    about = "fetch the data, or show what is there"
+    """Adds `data fetch cifar10`, `data show` and `data prepare-imagenet`; each sets `run(args) -> exit code`."""
+    about = "fetch the data, show what is there, or prepare ImageNet"
     commands = subparsers.add_parser("data", help=about, description=about).add_subparsers(
-        title="commands", required=True, metavar="{fetch,show}")
+        title="commands", required=True, metavar="{fetch,show,prepare-imagenet}")
     about = "download a data set from its publisher (CIFAR-10: 170 MB, once); does nothing if it is there"
     fetch = commands.add_parser("fetch", help=about, description=about)
     fetch.add_argument("name", choices=["cifar10"], help="the data set: cifar10")
@@ -20,6 +20,27 @@ def add_data_parser(subparsers: argparse._SubParsersAction) -> None:
     for command in (fetch, show):
         where = "the data's folder (default: ALEXNET_DATA, else data/downloads)"
         command.add_argument("--data", metavar="DIR", help=where)
+    _add_prepare_parser(commands)
+
+
+def _add_prepare_parser(commands: argparse._SubParsersAction) -> None:
+    about = ("bring ImageNet's images to one size and take their statistics, once; stopped at any moment, the same "
+             "command goes on")
+    prepare = commands.add_parser("prepare-imagenet", help=about, description=about)
+    prepare.add_argument("src", metavar="SRC", help="folder with train/<class>/ and val/<class>/ (or Tiny ImageNet's "
+                         "layout, or only <class>/), or with the publisher's tar files")
+    prepare.add_argument("dst", metavar="DST", help="folder to prepare into: new, or begun by this command")
+    prepare.add_argument("--format", default="raw", metavar="F", help="raw: bytes, 252 GB for the training images of "
+                         "ILSVRC-2012; jpeg: about a seventh of that, a little altered (default: raw)")
+    prepare.add_argument("--quality", type=int, default=95, metavar="Q", help="of --format jpeg (default: 95)")
+    prepare.add_argument("--side", type=int, default=256, metavar="N", help="pixels, shorter side (default: 256)")
+    prepare.add_argument("--resample", default="bilinear", metavar="R", help="bilinear or bicubic, antialiased "
+                         "(default: bilinear)")
+    prepare.add_argument("--val-labels", metavar="FILE", help="which validation image is of which class, where no "
+                         "folders say so: Kaggle's LOC_val_solution.csv, Caffe's val.txt or lines NAME CLASS")
+    prepare.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+    prepare.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+    prepare.set_defaults(run=run_prepare)
 
 
 def run_fetch(args: argparse.Namespace) -> int:
@@ -44,3 +65,29 @@ def run_show(args: argparse.Namespace) -> int:
     if found is None:
         print(how_to_get(root))
     return 0
+
+
+def run_prepare(args: argparse.Namespace) -> int:
+    """Prepare `args.src` into `args.dst` and print what came of it; 0 when the set is complete."""
+    from alexnet_lib.imagenet_prepare import prepare
+
+    index = prepare(args.src, args.dst, side=args.side, format=args.format, quality=args.quality,
+                    resample=args.resample, jobs=args.jobs, skip_bad=args.skip_bad, val_labels=args.val_labels)
+    print(f"prepared in {args.dst}: {len(index['classes']):,} classes, {args.side} x {args.side} pixels, {args.format}")
+    for split, summary in index["splits"].items():
+        _print_split(split, summary, [entry[split] for entry in index["classes"]])
+    found = index["statistics"]
+    for name in ("mean", "deviation", "eigenvalues"):
+        print(f"{name} (0-255): {', '.join(f'{value:.3f}' for value in found[name])}")
+    print(f"images of each class, checksums and all else: {args.dst}/index.json")
+    return 0
+
+
+def _print_split(split: str, summary: dict, by_class: list[int]) -> None:
+    least, most = min(by_class), max(by_class)
+    span = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    print(f"{split}: {summary['images']:,} images, {span} a class, {summary['bytes'] / 1e9:,.3f} GB")
+    if summary["exif_turned"]:
+        print(f"  {summary['exif_turned']:,} ask in their EXIF to be turned, and are not (as in 2012)")
+    for image in summary["skipped"]:
+        print(f"  left out: {image['name']}: {image['reason']}")
