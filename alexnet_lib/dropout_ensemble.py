@@ -92,20 +92,26 @@ class DroppedStack:
         """The units that can be dropped, in all layers together."""
         return sum(self.widths)
 
-    def log_probabilities(self, x: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
+    def log_probabilities(
+        self, x: torch.Tensor, masks: torch.Tensor | None = None, *, factor: float | None = None
+    ) -> torch.Tensor:
         """Log-probabilities of the thinned networks, (M, N, classes); without masks, of the mean network, (N, classes).
 
         x: (N, inputs) of the first layer. masks: (M, units), 1 where a unit is kept, dropped layers side by side in
-        their order; every network sees all N inputs.
+        their order; every network sees all N inputs. factor: what the mean network multiplies dropped units by,
+        instead of the share that is kept (times the factor of training, where the kind has one).
         """
         kept = 1.0 if self.kind == "2012" else 1 / (1 - self.rate)
+        mean = kept * (1 - self.rate) if factor is None else factor
         parts = None if masks is None else iter(masks.to(x).split([width for width in self.widths if width], dim=1))
-        h = x if masks is None else x.expand(len(masks), *x.shape)
+        h = x  # (N, width) until the first mask makes it (M, N, width)
         for place, (weight, bias, drops) in enumerate(zip(self.weights, self.biases, self.dropped, strict=True)):
             h = h.relu() if place else h
             if drops:
-                h = h * (kept * (1 - self.rate) if parts is None else kept * next(parts)[:, None])
+                h = h * (mean if parts is None else kept * next(parts)[:, None])
             h = h @ weight.T + bias
+        if masks is not None and h.ndim == 2:  # nothing is dropped
+            h = h.expand(len(masks), *h.shape)
         return h.log_softmax(-1)
 
 

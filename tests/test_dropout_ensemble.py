@@ -119,6 +119,13 @@ def test_both_kinds_are_one_function_when_weights_are_halved() -> None:
     torch.testing.assert_close(stack.log_probabilities(x), halved.log_probabilities(x))
 
 
+def test_the_mean_network_may_be_given_another_factor() -> None:
+    stack, x = stack_of((False, True)), inputs()
+    other = DroppedStack((stack.weights[0], 0.7 * stack.weights[1]), stack.biases, (False, False))
+    torch.testing.assert_close(stack.log_probabilities(x, factor=0.7), other.log_probabilities(x))
+    torch.testing.assert_close(stack.log_probabilities(x, factor=0.5), stack.log_probabilities(x))
+
+
 def test_masks_count_in_binary() -> None:
     assert all_masks(2).int().tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]]
     assert len(all_masks(10).unique(dim=0)) == 1024
