@@ -16,10 +16,12 @@ from torch import nn
 
 from .augment import PixelScale
 from .errors import SettingError
+from .views import views
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 OVER = ("softmax", "logits")
 VIEW_BATCH = 1_000
+IMAGES_AT_ONCE = 100  # all views of these are in memory, as bytes
 
 
 def offsets(side: int, size: int) -> int:
@@ -146,15 +148,15 @@ def mirror_score(images: torch.Tensor) -> float:
 
 @torch.no_grad()
 def view_logits(
-    net: nn.Module, views: torch.Tensor, scale: PixelScale, device: torch.device | str = "cpu"
+    net: nn.Module, cut: torch.Tensor, scale: PixelScale, device: torch.device | str = "cpu"
 ) -> torch.Tensor:
     """The answers of a network, in evaluation mode, to each view: uint8 (N, V, 3, S, S) to (N, V, classes)."""
     training = net.training
     net.to(device).eval()
     scale = scale.to(torch.device(device))
-    flat = [net(scale(some.to(device))).cpu() for some in views.flatten(0, 1).split(VIEW_BATCH)]
+    flat = [net(scale(some.to(device))).cpu() for some in cut.flatten(0, 1).split(VIEW_BATCH)]
     net.train(training)
-    return torch.cat(flat).unflatten(0, views.shape[:2])
+    return torch.cat(flat).unflatten(0, cut.shape[:2])
 
 
 def averaged(logits: torch.Tensor, over: str = "softmax") -> torch.Tensor:
@@ -173,6 +175,21 @@ def averaged(logits: torch.Tensor, over: str = "softmax") -> torch.Tensor:
 def wrong(logits: torch.Tensor, labels: torch.Tensor, over: str = "softmax") -> torch.Tensor:
     """Whether each image is put into a wrong class by its averaged views: (N, V, classes), (N,) to bool (N,)."""
     return averaged(logits, over).argmax(-1) != labels
+
+
+def views_error(
+    net: nn.Module, images: torch.Tensor, labels: torch.Tensor, size: int, which: str, scale: PixelScale,
+    device: torch.device | str = "cpu",
+) -> float:  # fmt: skip
+    """The share of uint8 images (N, 3, H, W) put into a wrong class by the mean softmax over a set of views.
+
+    which: a name that `views.view_list` knows; size: the views' side.
+    """
+    missed = [
+        wrong(view_logits(net, views(some, size, which), scale, device), wanted)
+        for some, wanted in zip(images.split(IMAGES_AT_ONCE), labels.split(IMAGES_AT_ONCE), strict=True)
+    ]
+    return float(torch.cat(missed).double().mean())
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ..datasets import ImageSet
 from ..devices import keep_freed_memory
 from ..errors import SettingError, TrainingError
 from ..train import OnPoint, TrainResult, TrainSettings, error_rate, fit
+from ..view_measures import views_error
 from .one_run import Workplace, image_set, stop_if_asked
 from .pixels import Scale, fitted_scale, with_noise
 from .watching import keys_in, watching
@@ -32,7 +33,7 @@ PILOT_SEED = 0
 MOST_MEASURED = 10_000
 DECAY = 0.004
 # Terms that came later: where they are as ever, they are not in a record's configuration, so that old ones still fit.
-LATER = {"padding": 0, "pixels": "mean image", "noise": "none", "watched": 0}
+LATER = {"padding": 0, "pixels": "mean image", "noise": "none", "watched": 0, "views": ()}
 
 
 class NetConfig(Protocol):
@@ -56,7 +57,8 @@ class Terms:
     pixels and noise: names in `pixels.SCALES` and `pixels.NOISES`. stages: passes at the rate, then at a tenth of it,
     then at a hundredth: the released nets had 140, 10 and 10. rates: to choose from, by `pilot` passes each on all but
     HELD_OUT images; a single rate is taken without a pilot. watched: of how many images of each set errors and losses
-    are measured after every pass (`watching`); it does not change the training.
+    are measured after every pass (`watching`); it does not change the training. views: names in `views.SETS`, whose
+    test error is measured at the end beside the centre crop's.
     """
 
     images: int | None = None
@@ -69,6 +71,7 @@ class Terms:
     pixels: str = "mean image"
     noise: str = "none"
     watched: int = 0
+    views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.augmented not in (True, False, "crops", "reflections"):
@@ -212,6 +215,8 @@ def trained(
         some = train.subset(MOST_MEASURED) if len(train) > MOST_MEASURED else train
         outcome[judged_key] = centre_error(net, judged, scale, device)
         outcome["training_error"] = centre_error(net, some, scale, device)
+    if not trial.pilot:
+        outcome |= errors_with_views(trial, net, judged, scale, device, diverged_at)
     seconds = sum(result.seconds for result in results) or time.perf_counter() - began
     ended = {"ended": "diverged" if diverged_at is not None else "cap", "diverged_at": diverged_at}
     return outcome | ended | {"seconds": seconds, "curve": joined(results)}
@@ -262,6 +267,16 @@ def centre_error(net: nn.Module, images: ImageSet, scale: Scale, device: str) ->
     """The share of images whose centre crop is put into a wrong class."""
     side = net.config.image_size
     return error_rate(net, centre(images.images, side, side), images.labels, scale, device)
+
+
+def errors_with_views(
+    trial: Trial, net: nn.Module, judged: ImageSet, scale: Scale, device: str, diverged_at: int | None
+) -> dict[str, dict[str, float]]:
+    """The error with each set of views that the terms name, as an outcome holds it; nothing where they name none."""
+    size, sets = trial.net.image_size, trial.terms.views
+    errors = (views_error(net, judged.images, judged.labels, size, which, scale, device) for which in sets)
+    told = [1.0] * len(sets) if diverged_at is not None else errors
+    return {"views_error": dict(zip(sets, told, strict=True))} if sets else {}
 
 
 def joined(results: list[TrainResult]) -> dict[str, list[float]]:

@@ -57,6 +57,11 @@ class VariantResult:
         """By seed, of the training images' centres after training."""
         return dict(zip(self.seeds, self.record["result"]["training_error"], strict=True))
 
+    def views_error(self, which: str) -> dict[int, float]:
+        """The test error by seed with a set of views (`views.SETS`); {} where none was recorded."""
+        found = self.record["result"].get("views_error", {}).get(which, ())
+        return dict(zip(self.seeds, found, strict=True)) if found else {}
+
     @property
     def gap(self) -> dict[int, float]:
         """Test error less training error, by seed: how much was learned by heart."""

@@ -16,6 +16,7 @@ from ..datasets import ImageSet
 from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import SettingError
 from ..train import fit
+from ..views import view_list
 from .common import real_images, recorded_before, writable
 from .comparison import MOST_MEASURED, NetConfig, Terms, Variant, run_trial, settings_of, training_images
 from .one_run import Workplace
@@ -161,6 +162,7 @@ def summarise(entry: Variant) -> dict[str, Any]:
     """What a record says came out: errors by seed at the chosen rate, their mean and spread (sample deviation)."""
     runs = [entry.outcomes[seed] for seed in sorted(entry.outcomes)]
     errors = [one["test_error"] for one in runs]
+    views = {which: [one["views_error"][which] for one in runs] for which in entry.terms.views}
     return {
         "complete": not entry.due(),
         "rate": entry.best_rate() if runs else None,
@@ -171,7 +173,7 @@ def summarise(entry: Variant) -> dict[str, Any]:
         "spread_test_error": statistics.stdev(errors) if len(errors) > 1 else None,
         "diverged": [one["seed"] for one in runs if one["diverged_at"] is not None],
         "held_out_error": {f"{rate:g}": one["held_out_error"] for rate, one in sorted(entry.pilots.items())},
-    }
+    } | ({"views_error": views} if views else {})
 
 
 def announce(
@@ -182,22 +184,36 @@ def announce(
     print(f"{comparison.name}: {next(iter(sets.values())).name}; {describe_device(device)}")
     print(f"{jobs} runs at a time, {threads} thread(s) each")
     for part in parts:
-        entry = part.entries()[0]
-        terms, count = entry.terms, len(sets[entry.terms.images])
-        pilot = f", rate chosen of {len(terms.rates)} by {terms.pilot:g} passes each" if len(terms.rates) > 1 else ""
-        told = {True: "random crops and reflections", "crops": "random crops", "reflections": "random reflections"}
-        crops = told.get(terms.augmented, "centres, not augmented")
-        print(f"{part.name}: {len(part.variants)} variants, {part.seeds} seeds of {terms.passes:g} passes{pilot}; "
-              f"{count:,} images ({crops})")  # fmt: skip
+        print(told_of(part, {entry.run: len(sets[entry.terms.images]) for entry in part.entries()}))
     seconds = 0.0
     for entry in entries:
         train = sets[entry.terms.images]
         measured = 2 * MOST_MEASURED / 3 * sum(seed not in entry.outcomes for seed in range(entry.seeds))
         work = entry.left * len(train) + measured  # measuring an image costs a third of a step on it
+        work += views_measured(entry) / 3
         seconds += work / images_a_second(entry, train, device, threads)
     runs = "runs" if jobs == 1 or device.type == "cpu" else "runs (if they do not slow each other down)"
     print(f"about {seconds / jobs / 60:,.0f} minutes for the {runs} that are left, by the speed measured just now")
     sys.stdout.flush()
+
+
+def told_of(part: Part, images: dict[str, int]) -> str:
+    """A part's plan in a line; where its variants differ in terms, the range; images: how many, by run."""
+    terms = [entry.terms for entry in part.entries()]
+    first, passes, counts = terms[0], [one.passes for one in terms], images.values()
+    pilot = f", rate chosen of {len(first.rates)} by {first.pilot:g} passes each" if len(first.rates) > 1 else ""
+    kinds = {True: "random crops and reflections", "crops": "random crops", "reflections": "random reflections"}
+    crops = dict.fromkeys(kinds.get(one.augmented, "centres, not augmented") for one in terms)
+    spans = [f"{low:{form}}" + (f" to {high:{form}}" if high > low else "") for low, high, form in (
+        (min(passes), max(passes), "g"), (min(counts), max(counts), ","))]  # fmt: skip
+    return (f"{part.name}: {len(part.variants)} variants, {part.seeds} seeds of {spans[0]} passes{pilot}; "
+            f"{spans[1]} images ({' / '.join(crops)})")  # fmt: skip
+
+
+def views_measured(entry: Variant, side: int = 32) -> int:
+    """How many views of test images an entry's runs still have to look at, beside the centre crops."""
+    views = sum(len(view_list(side, side, entry.net.image_size, which)) for which in entry.terms.views)
+    return views * MOST_MEASURED * sum(seed not in entry.outcomes for seed in range(entry.seeds))
 
 
 def images_a_second(entry: Variant, train: ImageSet, device: torch.device, threads: int, batches: int = 4) -> float:
