@@ -1,0 +1,163 @@
+"""What real images have in common: how alike near pixels are, how alike places are, and their mean image in four kinds.
+
+Images are uint8 or float (N, C, H, W), RGB where colour matters, on the 0-255 scale. Section 1 of the paper speaks of
+"stationarity of statistics and locality of pixel dependencies"; section 2 subtracts the mean. Taught in "The data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from .augment import PixelScale, pixel_statistics
+from .errors import SettingError
+
+AXES = {"vertical": 2, "horizontal": 3}
+AROUND = ("set", "image")
+MEANS = ("pixel", "channel", "number", "none")
+EDGES = ("horizontal", "rising", "vertical", "falling")
+_GREY = (0.299, 0.587, 0.114)
+
+
+def correlation_by_distance(
+    images: torch.Tensor, distances: Sequence[int], axis: str = "horizontal", around: str = "set"
+) -> torch.Tensor:
+    """Pearson's correlation of two pixels of one channel that are so many pixels apart: float64 (distances,).
+
+    Over all such pairs of all images, each channel by itself, then averaged over the channels. around: "set" measures
+    from the channel's mean over the set, so that bright and dark images correlate at any distance; "image" first
+    subtracts from each image its own mean of the channel: what is left is within the image, and becomes negative far
+    away because an image's pixels then add up to 0. SettingError: an unknown axis or kind, a distance that does not
+    fit, pixels that do not vary.
+    """
+    if axis not in AXES or around not in AROUND:
+        raise SettingError(f"axis {axis!r}, around {around!r}: use one of {', '.join(AXES)}; of {', '.join(AROUND)}")
+    dim = AXES[axis]
+    length = images.shape[dim]
+    wrong = [distance for distance in distances if not 0 <= distance < length]
+    if wrong:
+        raise SettingError(f"distance {wrong[0]} does not fit into {length} pixels")
+    pixels = images.to(torch.float32)
+    pixels = pixels - pixels.mean((2, 3) if around == "image" else (0, 2, 3), keepdim=True)  # small numbers sum exactly
+    found = []
+    for distance in distances:
+        left, right = pixels.narrow(dim, 0, length - distance), pixels.narrow(dim, distance, length - distance)
+        found.append(torch.stack([_pearson(left[:, c], right[:, c]) for c in range(pixels.shape[1])]).mean())
+    return torch.stack(found) if found else torch.empty(0, dtype=torch.float64)
+
+
+def channel_correlation(images: torch.Tensor) -> torch.Tensor:
+    """Pearson's correlation of the channels at the same pixel, over all pixels of all images: float64 (C, C)."""
+    pixels = images.to(torch.float32)
+    pixels = pixels - pixels.mean((0, 2, 3), keepdim=True)
+    channels = range(pixels.shape[1])
+    rows = [torch.stack([_pearson(pixels[:, a], pixels[:, b]) for b in channels]) for a in channels]
+    return torch.stack(rows)
+
+
+def _pearson(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    n = x.numel()
+    total_x, total_y = x.sum(dtype=torch.float64), y.sum(dtype=torch.float64)
+    products = [(a * b).sum(dtype=torch.float64) for a, b in ((x, y), (x, x), (y, y))]
+    covariance, spread_x, spread_y = (
+        product - a * b / n
+        for product, (a, b) in zip(products, ((total_x, total_y), (total_x,) * 2, (total_y,) * 2), strict=True)
+    )
+    if min(float(spread_x), float(spread_y)) <= 1e-9 * n:
+        raise SettingError("a channel does not vary, so there is no correlation")
+    return covariance / (spread_x * spread_y).sqrt()
+
+
+def permute_pixels(images: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """The same images with their pixels in another order, one order for all: what was near is then anywhere.
+
+    Every pixel keeps its colour and its statistics over the set, and every pair its dependence; only the
+    neighbourhoods are gone. A fully connected layer cannot tell the difference, a convolution can.
+    """
+    height, width = images.shape[-2:]
+    order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed)).to(images.device)
+    return images.flatten(2)[:, :, order].unflatten(2, (height, width))
+
+
+@dataclass(frozen=True)
+class PatchStatistics:
+    """Statistics of the patches at each place of the images, over all images: rows and columns of patches first.
+
+    mean, deviation: (rows, columns), grey levels; the deviation is that of the pixels inside one patch, root of the
+    mean square over the images. edges: (rows, columns, 4), the mean square of the gradient (grey levels a pixel,
+    squared) of edges that run as in EDGES: horizontal, rising (/), vertical, falling (\\).
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    edges: torch.Tensor
+
+    @property
+    def edge_shares(self) -> torch.Tensor:
+        """(rows, columns, 4): `edges` as shares of each place's own sum; NaN where a place has no edge at all."""
+        return self.edges / self.edges.sum(-1, keepdim=True)
+
+
+def patch_statistics(images: torch.Tensor, side: int) -> PatchStatistics:
+    """The statistics of patches of `side` pixels at each place of RGB or grey images, tiled from the upper left.
+
+    What does not fill a patch at the right and lower ends is left out. SettingError: patches that do not fit.
+    """
+    if not 2 <= side <= min(images.shape[-2:]):
+        raise SettingError(f"patches of {side} pixels do not fit into {tuple(images.shape[-2:])}, or are under 2")
+    total = None
+    for block in images.split(256):
+        bright = grey(block)
+        means = F.avg_pool2d(bright, side)
+        variance = (F.avg_pool2d(bright.square(), side) - means.square()).clamp(min=0)
+        edges = F.avg_pool2d(edge_energy(bright), side)
+        sums = torch.cat([means, variance, edges], dim=1).sum(0)
+        total = sums if total is None else total + sums
+    mean, variance, *edges = total / len(images)
+    return PatchStatistics(*(x.float() for x in (mean, variance.sqrt(), torch.stack(edges, -1))))
+
+
+def grey(images: torch.Tensor) -> torch.Tensor:
+    """Brightness of RGB images, 0.299 R + 0.587 G + 0.114 B: float64 (N, 1, H, W); grey ones as they are."""
+    if images.shape[1] == 1:
+        return images.to(torch.float64)
+    weights = torch.tensor(_GREY, dtype=torch.float64, device=images.device)
+    return torch.einsum("nchw,c->nhw", images.to(torch.float64), weights)[:, None]
+
+
+def edge_energy(bright: torch.Tensor) -> torch.Tensor:
+    """The squared gradient of (N, 1, H, W), sorted by how the edge runs: (N, 4, H, W), in the order of EDGES.
+
+    Each pixel's energy goes wholly to the nearest of the four directions. At the rims differences are one-sided.
+    """
+    down, across = torch.gradient(bright, dim=(2, 3))
+    energy = down.square() + across.square()
+    # An edge runs at right angles to its gradient; rows count downwards, so a rising edge has down and across alike.
+    angle = torch.atan2(down, across)
+    place = torch.round(angle / (torch.pi / 4)).long() % 4  # 0: gradient across, so the edge is vertical
+    kinds = (2, 1, 0, 3)  # where 0, 45, 90, 135 degrees (downwards) stand in EDGES
+    return torch.cat([torch.where(place == kinds.index(kind), energy, 0) for kind in range(4)], dim=1)
+
+
+def mean_image(images: torch.Tensor, kind: str = "pixel") -> torch.Tensor:
+    """The mean to subtract, float32 (C, H, W), of uint8 images (N, C, H, W), in one of four kinds.
+
+    "pixel": a mean for each place and channel, the paper's; "channel": one for each channel; "number": one for all;
+    "none": zeros. SettingError for another kind.
+    """
+    if kind not in MEANS:
+        raise SettingError(f"a mean per {kind!r} is not known; use one of {', '.join(MEANS)}")
+    mean, _ = pixel_statistics(images)
+    dims = {"pixel": None, "channel": (1, 2), "number": (0, 1, 2)}
+    if kind == "none":
+        return torch.zeros_like(mean)
+    over = dims[kind]
+    return mean if over is None else mean.double().mean(over, keepdim=True).float().expand_as(mean).contiguous()
+
+
+def scale_by_mean(images: torch.Tensor, kind: str) -> PixelScale:
+    """A PixelScale that subtracts the mean of that kind and divides by nothing."""
+    return PixelScale(mean_image(images, kind))
