@@ -1,4 +1,4 @@
-"""The paper's update rule (section 5), to the letter. Taught in "Details of learning" (planned)."""
+"""The paper's update rule (section 5), to the letter. Taught in "Details of learning"."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import math
 from collections.abc import Iterable
 
 import torch
+from torch import nn
 
 from .errors import SettingError
+
+# Whose rates and decays: the text, the code of 2012, Caffe's bvlc_alexnet, torchvision's training script.
+RECIPES = ("paper", "code2012", "caffe", "torchvision")
 
 
 def check_rate(rate: float) -> None:
@@ -66,3 +70,50 @@ class PaperSGD(torch.optim.Optimizer):
         if "velocity" not in state:
             state["velocity"] = torch.zeros_like(weight)
         return state["velocity"]
+
+
+def parameter_groups(
+    net: nn.Module, recipe: str, rate: float = 0.01, weight_decay: float = 0.0005, momentum: float = 0.9
+) -> list[dict]:
+    """What an optimiser is given for a recipe's rates and decays (one of RECIPES): groups named weights and biases.
+
+    paper, torchvision: one rate and the decay for every number that is learned; the text knows no exception.
+    code2012, caffe: biases at twice the rate and without decay. code2012 also never lowers the biases' rate, which the
+    group says by `"lowered": False` (`schedule.multiply_rates` leaves it alone). A parameter counts as a bias if its
+    name ends so. Works for PaperSGD and torch.optim.SGD. SettingError: an unknown recipe, or nothing to train.
+    """
+    if recipe not in RECIPES:
+        raise SettingError(f"recipe {recipe!r} is not known; use one of {', '.join(RECIPES)}")
+    check_rate(rate)
+    named = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
+    weights = [p for name, p in named if not name.endswith("bias")]
+    biases = [p for name, p in named if name.endswith("bias")]
+    if not named:
+        raise SettingError("the network has no parameters to train")
+    apart = recipe in ("code2012", "caffe")
+    of_weights = {"name": "weights", "params": weights, "lr": rate, "weight_decay": weight_decay, "lowered": True}
+    of_biases = of_weights | {"name": "biases", "params": biases}
+    if apart:
+        of_biases |= {"lr": 2 * rate, "weight_decay": 0.0, "lowered": recipe != "code2012"}
+    return [group | {"momentum": momentum} for group in (of_weights, of_biases) if group["params"]]
+
+
+@torch.no_grad()
+def keep_velocity(sgd: torch.optim.SGD, factors: Iterable[float]) -> None:
+    """After the rates of torch's SGD changed, make it go on as PaperSGD does: the old velocity runs on undivided.
+
+    torch keeps a buffer b and moves by -rate b; the paper keeps v = -rate b and moves by v. So where a group's rate was
+    multiplied by a factor, its buffers are divided by it, and the two give the same weights again. factors: one a
+    group (new rate over old). SettingError for SGD with Nesterov's momentum or dampening, which is no such rule.
+    """
+    factors = list(factors)
+    if len(factors) != len(sgd.param_groups):
+        raise SettingError(f"{len(factors)} factors for {len(sgd.param_groups)} groups: give one a group")
+    for group, factor in zip(sgd.param_groups, factors, strict=True):
+        if group["nesterov"] or group["dampening"]:
+            raise SettingError("Nesterov's momentum and dampening are not the paper's rule; use SGD without them")
+        check_rate(factor)
+        for weight in group["params"]:
+            buffer = sgd.state[weight].get("momentum_buffer") if weight in sgd.state else None
+            if buffer is not None:
+                buffer /= factor

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from alexnet_lib.errors import SettingError
-from alexnet_lib.optimiser import PaperSGD
+from alexnet_lib.model import AlexNetConfig
+from alexnet_lib.optimiser import RECIPES, PaperSGD, keep_velocity, parameter_groups
 
 
 def weights(*values: float) -> torch.nn.Parameter:
@@ -70,6 +71,101 @@ def test_after_a_drop_of_the_rate_the_old_velocity_is_not_divided() -> None:
             step_with(optimiser, w, torch.zeros(1, dtype=torch.float64))
     assert ours.item() == pytest.approx(-0.1 - 0.1 * 0.9 / 0.1, abs=1e-12)
     assert theirs.item() == pytest.approx(-0.1 - 0.01 * 0.9 / 0.1, abs=1e-12)
+
+
+def two_alike() -> tuple[PaperSGD, torch.optim.SGD, list[list[torch.nn.Parameter]]]:
+    """PaperSGD and torch's SGD on two equal groups in float64, the second with its own rate and decay."""
+    torch.manual_seed(1)
+    starts = [torch.randn(4, dtype=torch.float64), torch.randn(3, dtype=torch.float64)]
+    both = [[torch.nn.Parameter(start.clone()) for start in starts] for _ in range(2)]
+    given = [[{"params": [one]}, {"params": [other], "lr": 0.1, "weight_decay": 0.0}] for one, other in both]
+    return PaperSGD(given[0], 0.05, 0.9, 0.01), torch.optim.SGD(given[1], 0.05, 0.9, weight_decay=0.01), both
+
+
+def along(optimisers: tuple, both: list[list[torch.nn.Parameter]], steps: int, seed: int) -> float:
+    """Step both with the same random gradients; the largest difference of their weights at any time."""
+    generator, apart = torch.Generator().manual_seed(seed), 0.0
+    for _ in range(steps):
+        for ours, theirs in zip(*both, strict=True):
+            ours.grad = torch.randn(ours.shape, dtype=torch.float64, generator=generator)
+            theirs.grad = ours.grad.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+        apart = max(apart, *(float((a - b).detach().abs().max()) for a, b in zip(*both, strict=True)))
+    return apart
+
+
+@pytest.mark.parametrize("factor", [0.1, 10.0, 0.37])
+def test_torchs_buffer_divided_by_the_rates_factor_makes_it_the_papers_rule(factor: float) -> None:
+    paper, torchs, both = two_alike()
+    assert along((paper, torchs), both, 20, seed=2) < 1e-12
+    for change in (factor, 1 / factor, factor):
+        for optimiser in (paper, torchs):
+            for group in optimiser.param_groups:
+                group["lr"] *= change
+        keep_velocity(torchs, [change, change])
+        assert along((paper, torchs), both, 20, seed=3) < 1e-12
+
+
+def test_without_it_they_part_by_the_old_velocity_times_what_is_left_of_it() -> None:
+    """After the drop to f times the rate, the weights differ by (1 - f) v (m + m^2 + ...) where gradients are given."""
+    paper, torchs, both = two_alike()
+    along((paper, torchs), both, 20, seed=2)
+    old = [paper.state[w]["velocity"].clone() for w in both[0]]
+    for optimiser in (paper, torchs):
+        for group in optimiser.param_groups:
+            group["lr"] *= 0.1
+            group["weight_decay"] = 0.0
+    for step in (1, 7):
+        along((paper, torchs), both, step if step == 1 else 6, seed=4)
+        carried = sum(0.9**k for k in range(1, step + 1))
+        for ours, theirs, velocity in zip(*both, old, strict=True):
+            torch.testing.assert_close(ours - theirs, 0.9 * velocity * carried, rtol=0, atol=1e-12)
+
+
+def test_only_the_plain_momentum_is_converted_and_a_factor_is_given_a_group() -> None:
+    for other in ({"nesterov": True}, {"dampening": 0.5}):
+        with pytest.raises(SettingError, match="not the paper's rule"):
+            keep_velocity(torch.optim.SGD([weights(1.0)], 0.1, 0.9, **other), [0.1])
+    with pytest.raises(SettingError, match="1 factors for 2 groups"):
+        keep_velocity(two_alike()[1], [0.1])
+    fresh = torch.optim.SGD([weights(1.0)], 0.1, 0.9)
+    keep_velocity(fresh, [0.1])
+    assert not fresh.state
+
+
+SMALL = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_groups_have_every_parameter_once_and_the_recipes_rates(recipe: str) -> None:
+    of_weights, of_biases = parameter_groups(SMALL, recipe)
+    assert of_weights["params"] == [SMALL[0].weight, SMALL[1].weight]
+    assert of_biases["params"] == [SMALL[0].bias, SMALL[1].bias]
+    assert (of_weights["lr"], of_weights["weight_decay"], of_weights["lowered"]) == (0.01, 0.0005, True)
+    wanted = {"code2012": (0.02, 0.0, False), "caffe": (0.02, 0.0, True)}.get(recipe, (0.01, 0.0005, True))
+    assert (of_biases["lr"], of_biases["weight_decay"], of_biases["lowered"]) == wanted
+    for optimiser in (PaperSGD, torch.optim.SGD):
+        made = optimiser([dict(group) for group in (of_weights, of_biases)], 1.0)
+        assert [group["momentum"] for group in made.param_groups] == [0.9, 0.9]
+        assert [group["lr"] for group in made.state_dict()["param_groups"]] == [0.01, wanted[0]]
+
+
+def test_groups_leave_out_what_is_frozen_or_not_there() -> None:
+    frozen = torch.nn.Linear(3, 2)
+    frozen.weight.requires_grad_(False)
+    (only,) = parameter_groups(frozen, "paper")
+    assert only["name"] == "biases" and only["params"] == [frozen.bias]
+    for recipe, net, said in (
+        ("2012", SMALL, "recipe '2012' is not known; use one of paper, code2012, caffe, torchvision"),
+        ("paper", torch.nn.ReLU(), "no parameters"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            parameter_groups(net, recipe)
+
+
+def test_recipes_bear_the_names_of_the_networks_variants() -> None:
+    assert all(getattr(AlexNetConfig, recipe)().name == recipe for recipe in RECIPES)
 
 
 def test_weights_without_a_gradient_stay() -> None:
