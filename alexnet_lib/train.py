@@ -25,6 +25,7 @@ from .dropout import seed_dropout
 from .errors import SettingError, TrainingError
 from .optimiser import PaperSGD, check_rate
 from .progress import progress as progress_bar
+from .schedule import STOP, Schedule
 
 EVALUATION_BATCH = 500
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} passes [{elapsed}<{remaining}{postfix}]"
@@ -69,7 +70,8 @@ class TrainResult:
 
     curve: one entry a point: passes (so far), error (training error since the last point), pass_error (of the last
     whole pass, or of all so far in the first; up to a point's stretch more where a cap lies between two points), loss
-    (mean since the last point). ended: "target", "cap", "abandoned" (by on_point) or "stopped" (by Ctrl-C).
+    (mean since the last point); with a schedule also, at the end of a pass, validation_error and rate (of the first
+    group, in that pass). ended: "target", "cap", "schedule", "abandoned" (by on_point) or "stopped" (by Ctrl-C).
     target_passes: passes when the target was met, None if it was not.
     """
 
@@ -161,6 +163,8 @@ class _Run:
     result: TrainResult = field(default_factory=TrainResult)
     finished_passes: int = 0
     recent: list[tuple[float, int]] = field(default_factory=list)
+    schedule: Schedule | None = None
+    validate: Callable[[], float] | None = None
 
     @property
     def steps(self) -> int:
@@ -197,6 +201,17 @@ class _Run:
                     return
         self.recent = tally.recent
         self.finished_passes += 1
+        if self.schedule is not None and last == self.steps:
+            self._ask_schedule()
+
+    def _ask_schedule(self) -> None:
+        error = self.validate() if self.validate else None
+        point = self.result.curve[-1]
+        point["rate"] = self.optimiser.param_groups[0]["lr"]
+        if error is not None:
+            point["validation_error"] = error
+        if self.schedule.step(self.optimiser, error) == STOP:
+            self.result.ended = "schedule"
 
     def _ends_at(self, point: dict[str, float], on_point: OnPoint | None) -> bool:
         target = self.settings.target_error
@@ -210,22 +225,27 @@ class _Run:
         """What must be equal for a checkpoint to be of this run."""
         net = str(getattr(self.net, "config", self.net))
         run = {"settings": asdict(self.settings), "seed": self.seed, "label": label}
+        if self.schedule is not None:
+            run["schedule"] = type(self.schedule).__name__
         return {**run, "net": net, "images": list(self.images.shape)}
 
     def state(self) -> dict[str, Any]:
-        return {
+        state = {
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "result": asdict(self.result),
             "finished_passes": self.finished_passes,
             "recent": self.recent,
         }
+        return state if self.schedule is None else state | {"schedule": self.schedule.state_dict()}
 
     def take_up(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.result = TrainResult(**state["result"])
         self.finished_passes, self.recent = state["finished_passes"], state["recent"]
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
 
 
 def fit(
@@ -242,6 +262,8 @@ def fit(
     checkpoint: Path | None = None,
     on_point: OnPoint | None = None,
     parameters: Iterable | None = None,
+    schedule: Schedule | None = None,
+    validate: Callable[[], float] | None = None,
 ) -> TrainResult:
     """Train `net` on uint8 images (N, 3, H, W) and labels (N,) until the target, the cap or Ctrl-C.
 
@@ -250,7 +272,8 @@ def fit(
     run. With `checkpoint`, the state is saved after every pass, and a run with the same settings and seed goes on from
     there. Ctrl-C ends the run cleanly: the curve so far is returned, ended "stopped". `parameters` are what PaperSGD is
     given, such as groups with rates or decays of their own; without it, all of the net's alike. Dropout layers of the
-    library draw their masks from `seed` meanwhile, and from torch's own generator afterwards.
+    library draw their masks from `seed` meanwhile, and from torch's own generator afterwards. A new `schedule` is asked
+    after every whole pass, with what `validate()` says is the validation error then, and may end the run.
     Raises TrainingError when the loss is not finite, naming the step, and for a checkpoint that cannot be used.
     """
     device = torch.device(device)
@@ -262,6 +285,7 @@ def fit(
     given = net.parameters() if parameters is None else parameters
     optimiser = PaperSGD(given, settings.rate, settings.momentum, settings.weight_decay)
     run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimiser)
+    run.schedule, run.validate = schedule, validate
     if checkpoint is not None and checkpoint.exists():
         run.take_up(checkpoints.load(checkpoint, run.identity(label)))
     shown = {"desc": label, "unit": "pass", "bar_format": BAR} | ({} if progress else {"disable": True})
