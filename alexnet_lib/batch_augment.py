@@ -71,13 +71,20 @@ class AugmentBatch:
         windows = draw_windows(n, *padded, self.size, self.reflect, generator)
         return Draws(*windows, self.lighting.draw(n, generator) if self.lighting else torch.zeros(n, 3))
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    def __call__(
+        self, images: torch.Tensor, generator: torch.Generator | None = None, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Draw and apply. The output has the memory order of the input (contiguous or channels last)."""
         bytes_in_colour(images)
-        return self.apply(images, self.draw(len(images), *images.shape[-2:], generator))
+        return self.apply(images, self.draw(len(images), *images.shape[-2:], generator), out)
 
-    def apply(self, images: torch.Tensor, draws: Draws) -> torch.Tensor:
-        """The same for draws that are given. SettingError: not bytes in colour, or a mean image of another size."""
+    def apply(self, images: torch.Tensor, draws: Draws, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The same for draws that are given.
+
+        out: a batch that is no longer needed, or memory pinned for a GPU, to write into (the system hands over
+        a new batch of 77 MB page by page, which takes time). SettingError: not bytes in colour, a mean image of
+        another size, an `out` that is not what would be made anew.
+        """
         if self.padding:
             images = F.pad(bytes_in_colour(images), (self.padding,) * 4)
         height, width = bytes_in_colour(images).shape[-2:]
@@ -90,7 +97,25 @@ class AugmentBatch:
             shifts = self.lighting.shifts(draws.alphas)
         else:
             shifts = torch.zeros(len(images), 3)
-        return (self._one_by_one if images.device.type == "cpu" else self._at_once)(images, draws, shifts)
+        if images.device.type == "cpu":
+            return self._one_by_one(images, draws, shifts, self._batch(images, out))
+        made = self._at_once(images, draws, shifts)
+        return made if out is None else self._batch(images, out).copy_(made)
+
+    def _batch(self, images: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
+        """`out` if it fits, or an empty batch like it: in the images' memory order and on their device."""
+        order = torch.channels_last if _channels_last(images) else torch.contiguous_format
+        wanted = torch.empty(
+            (len(images), 3, self.size, self.size), dtype=self.dtype, device=images.device, memory_format=order
+        )
+        if out is None:
+            return wanted
+        for what in ("shape", "dtype", "device"):
+            if (has := getattr(out, what)) != (should := getattr(wanted, what)):
+                raise SettingError(f"out has {what} {has}: give {should}")
+        if not out.is_contiguous(memory_format=order):
+            raise SettingError(f"out lies otherwise in memory than the images: give torch.empty(..., {order})")
+        return out
 
     def _at_once(self, images: torch.Tensor, draws: Draws, shifts: torch.Tensor) -> torch.Tensor:
         """All images in one operation after another, as a GPU wants it."""
@@ -105,8 +130,10 @@ class AugmentBatch:
         order = torch.channels_last if _channels_last(images) else torch.contiguous_format
         return pixels.to(self.dtype).contiguous(memory_format=order)
 
-    def _one_by_one(self, images: torch.Tensor, draws: Draws, shifts: torch.Tensor) -> torch.Tensor:
-        """Image after image through all steps, on a CPU: 600 KB stay in its cache, a whole batch would not.
+    def _one_by_one(
+        self, images: torch.Tensor, draws: Draws, shifts: torch.Tensor, batch: torch.Tensor
+    ) -> torch.Tensor:
+        """Image after image through all steps into `batch`: 600 KB stay in a CPU's cache, a batch would not.
 
         Each image is three planes (3, rows, columns), or where the channels come last one plane of (1, rows,
         3 columns): rows that are copied, converted and added to as they lie in memory.
@@ -115,9 +142,8 @@ class AugmentBatch:
         source = images.permute(0, 2, 3, 1) if last else images
         mean = self._laid_out(self.scale.mean, last)
         if self.mean_at == "centre":
-            mean = _plane(_window(mean, last, *_middle(mean, last, size), size, False), last)
-        shape = (len(images), size, size, 3) if last else (len(images), 3, size, size)
-        out = torch.empty(shape, dtype=self.dtype)
+            mean = _plane(_window(mean, last, *_middle(mean, last, size), size, False).contiguous(), last)
+        out = batch.permute(0, 2, 3, 1) if last else batch
         shifts = shifts.repeat(1, size)[:, None, None, :] if last else shifts[:, :, None, None]
         work = None if self.dtype == torch.float32 else torch.empty(_plane(out[0], last).shape)
         places = zip(draws.tops.tolist(), draws.lefts.tolist(), draws.mirrored.tolist(), strict=True)
@@ -133,7 +159,7 @@ class AugmentBatch:
                 add_shift(pixels, shifts[number], self.divide, out=lit)
             elif work is not None:
                 lit.copy_(work)
-        return out.permute(0, 3, 1, 2) if last else out
+        return batch
 
     def _laid_out(self, mean: torch.Tensor, last: bool) -> torch.Tensor:
         mean = mean.to("cpu", torch.float32)

@@ -71,6 +71,7 @@ def test_all_at_once_is_image_after_image(augment: AugmentBatch, order: torch.me
     draws = augment.draw(6, 9, 12, torch.Generator().manual_seed(1))
     for one in (augment, replace(augment, dtype=torch.bfloat16)):
         by_image = one.apply(images, draws)
+        assert torch.equal(one.apply(images, draws, out=torch.full_like(by_image, 7.0)), by_image)
         padded = torch.nn.functional.pad(images, (one.padding,) * 4)
         shifts = one.lighting.shifts(draws.alphas) if one.lighting else torch.zeros(6, 3)
         if order == torch.channels_last:
@@ -149,6 +150,28 @@ def test_a_gpu_makes_the_same_batch(augment: AugmentBatch, order: torch.memory_f
     there = augment(images.cuda(), torch.Generator().manual_seed(4))
     assert there.is_cuda and there.is_contiguous(memory_format=order)
     assert torch.allclose(there.cpu(), here, rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_memory_that_is_given_is_written_to(order: torch.memory_format) -> None:
+    images = IMAGES.contiguous(memory_format=order)
+    memory = torch.empty(6, 3, 5, 5).contiguous(memory_format=order)
+    made = BATCH(images, torch.Generator().manual_seed(7), out=memory)
+    assert made is memory and torch.equal(made, BATCH(images, torch.Generator().manual_seed(7)))
+
+
+@pytest.mark.parametrize(
+    "out, says",
+    [
+        (torch.empty(5, 3, 5, 5), "shape"),
+        (torch.empty(6, 3, 5, 5, dtype=torch.bfloat16), "dtype"),
+        (torch.empty(6, 3, 5, 5, device="meta"), "device"),
+        (torch.empty(6, 3, 5, 5, memory_format=torch.channels_last), "otherwise in memory"),
+    ],
+)
+def test_memory_that_does_not_fit_is_refused(out: torch.Tensor, says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        BATCH(IMAGES, out=out)
 
 
 def test_what_cannot_be_augmented_is_refused() -> None:

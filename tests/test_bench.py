@@ -15,7 +15,7 @@ from torch import nn
 
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import bench, records
-from alexnet_lib.bench import cifar, lrn, model
+from alexnet_lib.bench import augment, cifar, lrn, model
 from alexnet_lib.bench.recording import figures, write
 from alexnet_lib.errors import SettingError
 from alexnet_lib.layers import LocalResponseNorm
@@ -57,7 +57,7 @@ def test_a_table_is_aligned(capsys: pytest.CaptureFixture) -> None:
 def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixture) -> None:
     parser = ArgumentParser()
     bench.add_bench_parser(parser.add_subparsers())
-    for kind, stated in (("cifar", 2), ("lrn", 2), ("model", 2)):
+    for kind, stated in (("augment", 3), ("cifar", 2), ("lrn", 2), ("model", 2)):
         with pytest.raises(SystemExit):
             parser.parse_args(["bench", kind, "--help"])
         said = " ".join(capsys.readouterr().out.split())
@@ -71,6 +71,7 @@ def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixtu
     (["cifar", "--rounds", "0"], "--rounds 0: give a whole number of 1 or more"),
     (["cifar", "--batches", "-1"], "--batches -1"),
     (["lrn", "--batch", "0"], "--batch 0"),
+    (["augment", "--batch", "0"], "--batch 0"),
     (["lrn", "--device", "cpu", "--dtype", "bfloat16"], "nn.LocalResponseNorm does not have it on a CPU"),
     (["model", "--batches", "32,x"], "--batches '32,x': give whole numbers"),
     (["model", "--batches", "32,0"], "--batches '32,0': give whole numbers of 1 or more"),
@@ -82,7 +83,7 @@ def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixtu
 def test_options_that_cannot_be_are_named(
     words: list[str], said: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, measures in ((cifar, "stepper"), (lrn, "contestants"), (model, "measure")):
+    for module, measures in ((augment, "contestants"), (cifar, "stepper"), (lrn, "contestants"), (model, "measure")):
         monkeypatch.setattr(module, measures, lambda *_: pytest.fail("it went on to measure"))
     assert command_line.main(["bench", *words]) == 2
     assert said in capsys.readouterr().err

@@ -70,7 +70,11 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     bench = commands.add_parser("bench", help=about, description=about)
-    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{cifar,lrn,model}")
+    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{augment,cifar,lrn,model}")
+    about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
+    augment = _kind(kinds, "augment", about)
+    augment.add_argument("--batch", type=int, default=128, metavar="N", help="images a batch (default: 128)")
+    augment.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "images a second of the CIFAR-10 input pipeline, of torchvision's, and of a training step"
     cifar = _kind(kinds, "cifar", about)
     cifar.add_argument("--data", metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)")
@@ -88,6 +92,19 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     model.add_argument("--only", metavar="A,B", help="only the networks whose name holds one of these words")
     model.add_argument("--compile", action="store_true", help="measure all under torch.compile too")
     model.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
+    about = "preparing images as ImageNet's are, beside a plain script of Pillow and torchvision"
+    prepare = kinds.add_parser("prepare", help=about, description=about)
+    prepare.add_argument("source", metavar="SRC", help="folder of images, as data prepare-imagenet takes it")
+    prepare.add_argument("--side", type=int, default=256, metavar="N", help="pixels, shorter side (default: 256)")
+    prepare.add_argument("--format", choices=("raw", "jpeg"), default="raw", help="of what is stored (default: raw)")
+    prepare.add_argument("--quality", type=int, default=95, metavar="Q", help="of --format jpeg (default: 95)")
+    prepare.add_argument("--jobs", type=int, metavar="N", help="our processes (default: one a core)")
+    prepare.add_argument("--copies", type=int, default=1, metavar="N", help="times each image is taken (default: 1)")
+    prepare.add_argument("--limit", type=int, metavar="N", help="different images at most (default: all)")
+    prepare.add_argument("--rounds", type=int, default=5, metavar="N", help="turns that count (default: 5)")
+    prepare.add_argument("--work", type=Path, metavar="DIR", help="where both write (default: /dev/shm, in memory)")
+    prepare.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
+    prepare.set_defaults(run=_run, bench="prepare")
 
 
 def _kind(kinds: argparse._SubParsersAction, name: str, about: str) -> argparse.ArgumentParser:
