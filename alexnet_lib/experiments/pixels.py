@@ -8,14 +8,21 @@ have its `to(device)`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from ..augment import PixelScale
 from ..errors import SettingError
+from ..image_statistics import scale_by_mean
 
 Scale = PixelScale
-SCALES: dict[str, Callable[[torch.Tensor], Scale]] = {"mean image": PixelScale.fit}
+SCALES: dict[str, Callable[[torch.Tensor], Scale]] = {
+    "mean image": PixelScale.fit,
+    "channel mean": partial(scale_by_mean, kind="channel"),
+    "one mean": partial(scale_by_mean, kind="number"),
+    "no mean": partial(scale_by_mean, kind="none"),
+}
 NOISES: dict[str, Callable[[Scale, torch.Tensor, int], Scale]] = {"none": lambda scale, images, seed: scale}
 
 
