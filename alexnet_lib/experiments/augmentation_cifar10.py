@@ -10,10 +10,13 @@ Full: `run_from` behind `python -m alexnet_lib experiment augmentation-cifar10 -
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
+from pathlib import Path
 
 from ..local_nets import ConvLocalConfig
 from .comparison import Terms
+from .comparison_results import NOT_RUN, VariantResult, difference, keys_of, mean_and_spread, results_of, rows_of
 from .comparison_runs import Change, Comparison, Part
 
 NAME = "augmentation-cifar10"
@@ -73,3 +76,37 @@ def images_worth(errors: Mapping[int, float], error: float) -> float | None:
             share = (worse - error) / (worse - better)
             return math.exp(math.log(few) + share * (math.log(many) - math.log(few)))
     return None
+
+
+def rows_with_views(found: Mapping[str, VariantResult]) -> list[list[str]]:
+    """For a table: training error, test error, its difference to "both", error with ten views, their gain."""
+    rows = []
+    for key, row in zip(LABELS, rows_of(found, LABELS), strict=True):
+        ten = found[key].views_error("ten") if key in found else {}
+        gain = str(difference(found[key].test_error, ten)) if ten else NOT_RUN
+        rows.append([*row[:4], mean_and_spread(ten.values()) if ten else NOT_RUN, gain])
+    return rows
+
+
+def worth_recorded(root: Path | None = None) -> tuple[list[list[str]], list[str], float | None]:
+    """What FEW augmented images are worth, from the longest records that are complete.
+
+    Returns rows (images, how used, test error), the records' keys, and the number of images as they are that would give
+    the same error: None where it is not recorded, or not between the smallest and the largest set.
+    """
+    for passes in ("240", "40"):
+        few = results_of(NAME, [f"{FEW}-images-{passes}-passes"], LABELS, root)
+        more = results_of(NAME, [f"more-images-{passes}-passes"], map(str, MORE), root)
+        if not {"both", "neither"} <= set(few) or len(more) < len(MORE):
+            continue
+        plain = {FEW: few["neither"]} | {size: more[str(size)] for size in MORE}
+        rows = [[f"{n:,}", "as they are", mean_and_spread(one.test_error.values())] for n, one in plain.items()]
+        rows.append([f"{FEW:,}", LABELS["both"], mean_and_spread(few["both"].test_error.values())])
+        means = {n: statistics.mean(one.test_error.values()) for n, one in plain.items()}
+        worth = images_worth(means, statistics.mean(few["both"].test_error.values()))
+        return rows, keys_of(few) + keys_of(more), worth
+    return (
+        [[f"{n:,}", "as they are", NOT_RUN] for n in (FEW, *MORE)] + [[f"{FEW:,}", LABELS["both"], NOT_RUN]],
+        [],
+        None,
+    )
