@@ -10,9 +10,27 @@ from ..errors import SettingError
 
 def _registry() -> dict[str, ModuleType]:
     # Imported on asking, so that `import alexnet_lib.experiments` stays quick.
-    from . import augmentation_cifar10, dropout_cifar10, lrn_cifar10, mean_cifar10, pooling_cifar10, relu_vs_tanh
+    from . import (
+        augmentation_cifar10,
+        dropout_cifar10,
+        learning_cifar10,
+        lighting_cifar10,
+        lrn_cifar10,
+        mean_cifar10,
+        pooling_cifar10,
+        relu_vs_tanh,
+    )
 
-    modules = (relu_vs_tanh, lrn_cifar10, pooling_cifar10, augmentation_cifar10, dropout_cifar10, mean_cifar10)
+    modules = (
+        relu_vs_tanh,
+        lrn_cifar10,
+        pooling_cifar10,
+        augmentation_cifar10,
+        dropout_cifar10,
+        mean_cifar10,
+        lighting_cifar10,
+        learning_cifar10,
+    )
     return {module.NAME: module for module in modules}
 
 

@@ -15,6 +15,7 @@ import torch
 from ..augment import PixelScale
 from ..errors import SettingError
 from ..image_statistics import scale_by_mean
+from .colour_noise import LIGHTINGS, JitteredScale, LitScale, jittered, lit
 
 Scale = PixelScale
 SCALES: dict[str, Callable[[torch.Tensor], Scale]] = {
@@ -23,7 +24,12 @@ SCALES: dict[str, Callable[[torch.Tensor], Scale]] = {
     "one mean": partial(scale_by_mean, kind="number"),
     "no mean": partial(scale_by_mean, kind="none"),
 }
-NOISES: dict[str, Callable[[Scale, torch.Tensor, int], Scale]] = {"none": lambda scale, images, seed: scale}
+Noisy = Scale | LitScale | JitteredScale
+NOISES: dict[str, Callable[[Scale, torch.Tensor, int], Noisy]] = {
+    "none": lambda scale, images, seed: scale,
+    **{name: partial(lit, name) for name in LIGHTINGS},
+    "jitter": jittered,
+}
 
 
 def fitted_scale(name: str, images: torch.Tensor) -> Scale:
@@ -31,7 +37,7 @@ def fitted_scale(name: str, images: torch.Tensor) -> Scale:
     return _known(SCALES, name, "pixels")(images)
 
 
-def with_noise(name: str, scale: Scale, images: torch.Tensor, seed: int) -> Scale:
+def with_noise(name: str, scale: Scale, images: torch.Tensor, seed: int) -> Noisy:
     """The scale that training batches go through. Raises SettingError for an unknown name."""
     return _known(NOISES, name, "noise")(scale, images, seed)
 
