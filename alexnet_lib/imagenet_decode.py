@@ -5,7 +5,8 @@ What ImageNet really holds, and what is done with it:
   not applied and a PNG's transparency is dropped. A grey image gets three equal channels.
 - EXIF orientation: counted, and not applied. The 2012 code and torchvision's ImageFolder do not apply it either, and
   the pixels of a few wrongly turned cameras should not differ from theirs.
-- Cut-short and otherwise unreadable files: BadImage, with the reason.
+- Cut-short and otherwise unreadable files: BadImage, with the reason. A JPEG damaged inside, which the decoder can
+  read to its end all the same, is not noticed.
 The pixels are those of torchvision's Resize(side) and CenterCrop(side) on the same Pillow image, bit for bit.
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -38,8 +37,10 @@ from .imagenet_store import (
     write_statistics,
 )
 from .imagenet_workers import write_shards
+from .locks import only_one
 from .progress import progress
 
+PATIENCE = 5.0  # seconds until another process at work is an error
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -70,12 +71,12 @@ def prepare(
     settings = Settings(
         side, resample, format, quality if format == "jpeg" else None, images_per_shard or shard_size(most)
     )
-    with _only_one(target):
+    with only_one(target, PATIENCE) as lock:
         job = _Preparation(source, target, settings)
         if (target / INDEX).is_file():
             return job.finished()
         with _disk_errors(job):
-            job.run(job.begin(), jobs or len(os.sched_getaffinity(0)))
+            job.run(job.begin(), jobs or len(os.sched_getaffinity(0)), lock)
             return job.finish(skip_bad)
 
 
@@ -110,19 +111,6 @@ def _target(target: Path, source: Path) -> Path:
     except OSError as error:
         raise DataError(f"{target} cannot be made ({error.strerror}): give another folder") from error
     return target
-
-
-@contextmanager
-def _only_one(target: Path) -> Iterator[None]:
-    """DataError where another process prepares into this folder; the system lifts the lock when that process ends."""
-    handle = os.open(target, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise DataError(f"another process is preparing into {target}: wait for it, or stop it") from None
-    finally:
-        os.close(handle)
 
 
 @dataclass
@@ -167,11 +155,11 @@ class _Preparation:
         write_text(plan, json.dumps(self.plan | {"boot": now}, indent=1))
         return waiting
 
-    def run(self, waiting: Sequence[Shard], jobs: int) -> None:
-        """Write these shards."""
+    def run(self, waiting: Sequence[Shard], jobs: int, lock: int) -> None:
+        """Write these shards; the processes that do share `lock`."""
         done = self.images - sum(len(shard.entries) for shard in waiting)
         with progress(total=self.images, initial=done, desc="preparing", unit="image") as bar:
-            for images in write_shards(waiting, jobs):
+            for images in write_shards(waiting, jobs, lock):
                 bar.update(images)
 
     def _is_done(self, shard: Shard, verify: bool) -> bool:

@@ -29,15 +29,16 @@ _ENVIRONMENT = {
 }
 
 
-def write_shards(shards: Sequence[Shard], jobs: int) -> Iterator[int]:
+def write_shards(shards: Sequence[Shard], jobs: int, lock: int) -> Iterator[int]:
     """Write them all, `jobs` at a time, and yield each one's number of images as it is done. With jobs=1: right here.
 
+    lock: an open file that the processes hold as well, so that a lock on it lasts until the last of them has ended.
     Raises what a shard raised. DataError: a process was killed from outside.
     """
     if jobs == 1 or len(shards) < 2:
         yield from map(write_shard, shards)
         return
-    workers = [_Worker() for _ in range(min(jobs, len(shards)))]
+    workers = [_Worker(lock) for _ in range(min(jobs, len(shards)))]
     try:
         yield from _share_out(list(reversed(shards)), {worker.connection: worker for worker in workers})
     finally:
@@ -46,40 +47,54 @@ def write_shards(shards: Sequence[Shard], jobs: int) -> Iterator[int]:
 
 
 def _share_out(waiting: list[Shard], workers: dict[Connection, _Worker]) -> Iterator[int]:
-    for connection in workers:
-        connection.send(waiting.pop())
-    busy = set(workers)
-    while busy:
+    """Give each worker its next shard when it is done with one; `waiting` is taken from its end."""
+    busy: set[Connection] = set()
+    free = list(workers)
+    while busy or (free and waiting):
+        while free and waiting:
+            workers[free[-1]].give(waiting.pop())
+            busy.add(free.pop())
         for connection in wait(busy):
-            try:
-                outcome = connection.recv()
-            except (EOFError, ConnectionResetError):
-                raise DataError(
-                    f"a worker process was ended from outside (exit status {workers[connection].process.wait()}), "
-                    "perhaps for want of memory: the same command goes on from here; try fewer --jobs"
-                ) from None
+            outcome = workers[connection].take()
             if isinstance(outcome, BaseException):
                 raise outcome
-            if waiting:
-                connection.send(waiting.pop())
-            else:
-                busy.remove(connection)
+            busy.remove(connection)
+            free.append(connection)
             yield outcome
 
 
 class _Worker:
     """One process, in a session of its own so that Ctrl-C goes to the parent alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: int) -> None:
         self.connection, theirs = Pipe()
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
         self.process = subprocess.Popen(
-            command, pass_fds=(theirs.fileno(),), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+            command, pass_fds=(theirs.fileno(), lock), env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )
         theirs.close()
+
+    def give(self, shard: Shard) -> None:
+        try:
+            self.connection.send(shard)
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._killed() from None
+
+    def take(self) -> int | BaseException:
+        """What became of the shard given: its number of images, or the error. Waits for it."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            raise self._killed() from None
+
+    def _killed(self) -> DataError:
+        return DataError(
+            f"a worker process was ended from outside (exit status {self.process.wait()}), perhaps for want of "
+            "memory: the same command goes on from here; try fewer --jobs"
+        )
 
     def end(self) -> None:
         self.connection.close()
@@ -95,7 +110,10 @@ def _serve(connection: Connection) -> None:
             outcome: int | BaseException = write_shard(shard)
         except Exception as error:
             outcome = error
-        connection.send(outcome)
+        try:
+            connection.send(outcome)
+        except OSError:
+            os._exit(0)  # the parent has gone; _listen is about to see it too
 
 
 def _listen(connection: Connection, tasks: queue.SimpleQueue) -> None:

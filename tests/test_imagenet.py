@@ -108,6 +108,15 @@ def test_sums_are_exact_where_32_bits_would_not_hold_them() -> None:
     assert np.allclose(statistics(twice).eigenvalues, statistics(totals).eigenvalues)
 
 
+@pytest.mark.parametrize("side", [256, 257, 400])
+def test_sums_of_the_brightest_image_do_not_overflow(side: int) -> None:
+    sums = PixelSums(side)
+    for _ in range(2):
+        sums.add(bytes([255]) * (side * side * 3))
+    totals = sums.totals()
+    assert (totals["pixels"] == 510).all() and (totals["products"] == 2 * 255**2 * side * side).all()
+
+
 @pytest.mark.parametrize("resample", ["bilinear", "bicubic"])
 def test_every_shape_is_cut_as_torchvision_cuts_it(resample: str) -> None:
     from torchvision import transforms
@@ -168,9 +177,10 @@ def test_the_index_says_what_is_there(prepared: Path) -> None:
 
 def test_done_is_done(prepared: Path, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(prepared)
+    (prepared / "unfinished").mkdir()  # as a run leaves it that is killed in its last moment
     monkeypatch.setattr(imagenet_prepare, "write_shards", lambda *_: pytest.fail("worked again"))
     imagenet.prepare(folders, prepared, side=SIDE, images_per_shard=4)
-    assert contents(prepared) == before
+    assert contents(prepared) == before and not (prepared / "unfinished").exists()
 
 
 @pytest.mark.parametrize(
