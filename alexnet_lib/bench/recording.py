@@ -31,14 +31,15 @@ def write(
     words: Sequence[str],
     out: Path,
     claims: Sequence[str] = (),
+    dataset: dict[str, Any] = NOISE,
 ) -> Path:
-    """Write the record of `bench what` on this kind of device, and return its path."""
+    """Write the record of `bench what` on this kind of device, and return its path. dataset: what was worked on."""
     record = {
         "experiment": "bench",
         "run": f"{what}_{device.type}",
         "claims": list(claims),
         "configuration": {"rounds": rounds, "threads": torch.get_num_threads()},
-        "dataset": NOISE,
+        "dataset": dataset,
         "seeds": [0],
         "seconds": seconds,
         "curves": [],
