@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .augment import PixelScale
+from .color_pca import ColorPCA
 from .errors import DataError, SettingError
 from .imagenet_store import INDEX, KIND, VERSION, file_sha256, read_json
 
@@ -24,8 +25,8 @@ class PreparedImages:
 
     len(images); .images(numbers): uint8 (n, 3, side, side); .labels: int64 (N,), an index into .classes (wnids) and
     .words; .names: the source's file names; .side; .format, "raw" or "jpeg". Of the training split's pixels, on the
-    0-255 scale: .mean_image float32 (3, side, side), .mean and .deviation float64 (3,), .eigenvalues (3,), largest
-    first, and .eigenvectors (3, 3), one a column.
+    0-255 scale: .mean_image float32 (3, side, side), .mean and .deviation float64 (3,), .color_pca (for
+    augment's PCALighting), .pixel_scale().
 
     DataError: not a prepared folder, not finished, of another format version, without this split, or with a shard
     missing or cut short.
@@ -130,13 +131,10 @@ class PreparedImages:
     def deviation(self) -> torch.Tensor:
         return self._statistics["deviation"]
 
-    @property
-    def eigenvalues(self) -> torch.Tensor:
-        return self._statistics["eigenvalues"]
-
-    @property
-    def eigenvectors(self) -> torch.Tensor:
-        return self._statistics["eigenvectors"]
+    @cached_property
+    def color_pca(self) -> ColorPCA:
+        """The axes along which the colours of all training pixels spread, for PCA lighting (section 4.1)."""
+        return ColorPCA.from_covariance(self._statistics["covariance"])
 
     def pixel_scale(self, pixels: str = "0-255") -> PixelScale:
         """Minus the mean image, as the paper; with pixels="unit" also divided by the deviation around it."""

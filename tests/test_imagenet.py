@@ -14,6 +14,7 @@ from torchvision.io import decode_jpeg
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import imagenet, imagenet_prepare
 from alexnet_lib.augment import pixel_statistics
+from alexnet_lib.color_pca import ColorPCA
 from alexnet_lib.errors import DataError, SettingError
 from alexnet_lib.imagenet import PreparedImages
 from alexnet_lib.imagenet_decode import square
@@ -79,7 +80,11 @@ def test_statistics_are_those_of_the_training_pixels(prepared: Path) -> None:
     assert np.allclose(images.mean, flat.mean(1), rtol=1e-12)
     assert np.allclose(images.deviation, flat.std(1), rtol=1e-12)
     assert np.allclose(images.index["statistics"]["covariance"], covariance, rtol=1e-10)
-    values, vectors = images.eigenvalues.numpy(), images.eigenvectors.numpy()
+    pca = images.color_pca
+    values, vectors = pca.eigenvalues.numpy(), pca.eigenvectors.numpy()
+    assert np.allclose(values, images.index["statistics"]["eigenvalues"], rtol=1e-12)
+    assert np.allclose(vectors, images.index["statistics"]["eigenvectors"], atol=1e-12)
+    assert np.allclose(values, ColorPCA.fit(images.images(range(18))).eigenvalues, rtol=1e-9)
     assert values[0] > values[1] > values[2] > 0
     assert np.allclose(covariance @ vectors, vectors * values, atol=1e-7)
     assert np.allclose(vectors.T @ vectors, np.eye(3)) and (vectors.max(0) == np.abs(vectors).max(0)).all()

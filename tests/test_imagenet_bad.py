@@ -161,7 +161,7 @@ def test_skip_bad_leaves_out_the_broken_ones_alone(broken: Path, tmp_path: Path)
             (broken / path).unlink()
     imagenet.prepare(broken, tmp_path / "clean", side=24, jobs=1)
     clean = PreparedImages(tmp_path / "clean")
-    assert clean.names == images.names and clean.eigenvalues.tolist() == images.eigenvalues.tolist()
+    assert clean.names == images.names and clean.color_pca.eigenvalues.tolist() == images.color_pca.eigenvalues.tolist()
 
 
 def test_mended_images_are_taken_by_the_same_command(broken: Path, tmp_path: Path) -> None:
