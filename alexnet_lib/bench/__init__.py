@@ -70,7 +70,7 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     bench = commands.add_parser("bench", help=about, description=about)
-    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{augment,cifar,lrn,model}")
+    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{augment,cifar,lrn,model,prepare}")
     about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
     augment = _kind(kinds, "augment", about)
     augment.add_argument("--batch", type=int, default=128, metavar="N", help="images a batch (default: 128)")
