@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -53,9 +54,10 @@ class Distinct:
 def distinct_crops(image: torch.Tensor, size: int, reflect: bool = True) -> Distinct:
     """Count the crops of one image (3, H, W), and its mirror image's, that are not copies of each other."""
     rows, columns = (offsets(side, size) for side in image.shape[1:])
-    pictures = [image, image.flip(2)] if reflect else [image]
+    whole = image.numpy()
+    pictures = [whole, whole[:, :, ::-1]] if reflect else [whole]
     found = {
-        hashlib.blake2b(picture[:, top : top + size, left : left + size].contiguous().numpy()).digest()
+        hashlib.blake2b(np.ascontiguousarray(picture[:, top : top + size, left : left + size])).digest()
         for picture in pictures
         for top in range(rows)
         for left in range(columns)
