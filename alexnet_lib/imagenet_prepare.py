@@ -239,7 +239,7 @@ class _Preparation:
         for shard in (shard for shard in self.shards if shard.split == split):
             note = read_json(shard.note)
             file = shard.file.relative_to(self.target).as_posix()
-            shards.append({"file": file, **{key: note[key] for key in ("images", "bytes", "sha256")}})
+            shards.append({"file": file, **{key: note[key] for key in ("images", "bytes", "crc32")}})
             skipped += note["bad"]
             turned += note["exif_turned"]
             for label in note["labels"]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from .augment import PixelScale
 from .color_pca import ColorPCA
 from .errors import DataError, SettingError
-from .imagenet_store import INDEX, KIND, VERSION, file_sha256, read_json
+from .imagenet_store import INDEX, KIND, VERSION, file_crc32, read_json
 
 
 class PreparedImages:
@@ -147,7 +147,7 @@ class PreparedImages:
         """Read every shard and compare its checksum (minutes for ImageNet). DataError names the first that differs."""
         for shard in self._shards:
             path = self.folder / shard["file"]
-            if file_sha256(path) != shard["sha256"]:
+            if file_crc32(path) != shard["crc32"]:
                 raise DataError(
                     f"{path} is damaged: its checksum is not the index's. Delete {self.folder} and prepare it anew"
                 )
