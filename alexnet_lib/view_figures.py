@@ -74,7 +74,14 @@ def draw_learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     for (name, (passes, errors)), (colour, dash, marker) in zip(curves.items(), _LOOKS, strict=False):
         ax.plot(passes, [100 * e for e in errors], color=colour, linestyle=dash, marker="", label=f"{name}, training")
         ax.plot(
-            passes[-1], 100 * test[name], color=colour, linestyle="", marker=marker, markersize=9, label=f"{name}, test"
+            passes[-1],
+            100 * test[name],
+            color=colour,
+            linestyle="",
+            marker=marker,
+            markersize=9,
+            markevery=1,
+            label=f"{name}, test",
         )
     ax.set(xlabel="passes", ylabel="error, %")
     ax.legend(fontsize="small")
@@ -86,14 +93,18 @@ def draw_errors(by_number: Sequence[ViewError], named: Mapping[str, ViewError]) 
     fig, ax = plt.subplots(figsize=(6.5, 4))
     colour, dash, marker = _LOOKS[0]
     counts, gains, errors = zip(*((e.views, 100 * e.gain, 100 * e.standard_error) for e in by_number), strict=True)
-    ax.errorbar(counts, gains, errors, color=colour, linestyle=dash, marker=marker, capsize=3, label="drawn views")
+    ax.errorbar(
+        counts, gains, errors, color=colour, linestyle=dash, marker=marker, capsize=3, markevery=1, label="drawn views"
+    )
     for (name, one), (colour, _, marker) in zip(named.items(), _LOOKS[1:], strict=False):
         ax.errorbar(
             one.views, 100 * one.gain, 100 * one.standard_error, color=colour, linestyle="", marker=marker, capsize=3,
-            markersize=8, label=name,
+            markersize=8, markevery=1, label=name,
         )  # fmt: skip
     ax.axhline(0, color=FOREGROUND, linewidth=0.8, alpha=0.5)
     ax.set(xscale="log", xlabel="views averaged", ylabel="points of error less")
+    ax.set_xticks(counts, [str(count) for count in counts])
+    ax.minorticks_off()
     ax.legend(fontsize="small")
     return fig
 
