@@ -36,7 +36,7 @@ from .imagenet_store import (
     read_json,
     write_statistics,
 )
-from .imagenet_workers import write_shards
+from .imagenet_workers import cores, write_shards
 from .locks import only_one
 from .progress import progress
 
@@ -76,7 +76,7 @@ def prepare(
         if (target / INDEX).is_file():
             return job.finished()
         with _disk_errors(job):
-            job.run(job.begin(), jobs or len(os.sched_getaffinity(0)), lock)
+            job.run(job.begin(), jobs or cores(), lock)
             return job.finish(skip_bad)
 
 
@@ -210,7 +210,10 @@ class _Preparation:
         index = read_json(self.target / INDEX)
         self._compare({**{key: index.get(key) for key in self.plan}, "decoder": self.plan["decoder"]})
         for shard in self.shards:
-            self._check_unchanged(shard, read_json(shard.note))
+            note = read_json(shard.note)
+            self._check_unchanged(shard, note)
+            if not shard.file.is_file() or shard.file.stat().st_size != note["bytes"]:
+                raise DataError(f"{shard.file} is missing or cut short: delete {self.target} and prepare it anew")
         shutil.rmtree(self.target / UNFINISHED, ignore_errors=True)
         return index
 

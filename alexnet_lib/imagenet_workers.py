@@ -29,6 +29,11 @@ _ENVIRONMENT = {
 }
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def write_shards(shards: Sequence[Shard], jobs: int, lock: int) -> Iterator[int]:
     """Write them all, `jobs` at a time, and yield each one's number of images as it is done. With jobs=1: right here.
 

@@ -207,6 +207,8 @@ def test_damage_is_noticed(folders: Path, tmp_path: Path) -> None:
     shard.write_bytes(content[:-1])
     with pytest.raises(DataError, match=r"00000\.raw has 124,415 bytes, not 124,416"):
         PreparedImages(tmp_path / "set")
+    with pytest.raises(DataError, match=r"00000\.raw is missing or cut short: delete"):
+        imagenet.prepare(folders, tmp_path / "set", side=SIDE)
     shard.unlink()
     with pytest.raises(DataError, match=r"00000\.raw is missing"):
         PreparedImages(tmp_path / "set")

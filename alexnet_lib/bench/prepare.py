@@ -19,6 +19,7 @@ from torchvision import transforms
 from ..errors import DataError
 from ..imagenet_prepare import prepare
 from ..imagenet_sources import Entry, find_source
+from ..imagenet_workers import cores
 from ..progress import progress
 from . import Timing, check_counts, print_table, take_turns
 from .recording import figures, write
@@ -108,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print the table."""
     check_counts(args, "rounds", "copies", "jobs", "limit", "side")
     torch.set_num_threads(1)  # the plain script is one process on one core; ours has no use for PyTorch
-    args.jobs = args.jobs or len(os.sched_getaffinity(0))
+    args.jobs = args.jobs or cores()
     began, found = time.perf_counter(), {}
     work = args.work or (IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None)
     with tempfile.TemporaryDirectory(dir=work, prefix="bench_prepare_") as folder:
