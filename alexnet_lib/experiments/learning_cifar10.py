@@ -1,12 +1,12 @@
 """Weight decay and starting biases on CIFAR-10 (claims C19, C20; section 5).
 
-Two kinds of parts. Decay: the network of "Dropout", which ends as the paper's does, trained on all images with crops
-and reflections and the rate divided by 10 three times; the question is the training error, which the paper says decay
-lowers too. A decay of d shrinks a weight by exp(-e d n) in n steps at a rate e, so one that mattered over the paper's
-900,000 steps can hardly show in a shorter run: larger ones stand beside it. Biases: the paper's eight layers in small
-with the starting weights of the text or of the 2012 code, biases at 1, Caffe's 0.1 or 0; the question is the training
-error of the first passes. Every variant chooses its rate. Small: `comparison_results.live_comparison`, in the chapter
-"Details of learning". Full: `run_from` behind `python -m alexnet_lib experiment learning-cifar10 --full`.
+Decay: the network of "Dropout", which ends as the paper's does, trained with crops and reflections and the rate divided
+by 10 three times; the question is the training error, which the paper says decay lowers too. In n steps at a rate e,
+with momentum 0.9, a decay of d shrinks a weight by exp(-10 e d n): one that mattered over the paper's 900,000 steps can
+hardly show in a shorter run, so a larger one stands beside it. Biases: the paper's eight layers in small with the
+starting weights of the text or of the 2012 code, biases at 1, Caffe's 0.1 or 0; the question is the training error of
+the first passes. Every variant chooses its rate. Small: `comparison_results.live_comparison`, in the chapter "Details
+of learning". Full: `run_from` behind `python -m alexnet_lib experiment learning-cifar10 --full`.
 """
 
 from __future__ import annotations
