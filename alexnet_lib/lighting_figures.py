@@ -75,7 +75,7 @@ def draw_pictures(rows: Mapping[str, Sequence[Any]], titles: Sequence[str] = (),
         for place, ax in enumerate(line):
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
-            ax.spines[:].set_visible(False)
+            ax.spines[:].set(visible=place < len(row), linewidth=0.5)  # a frame: a picture may be all white
             if place < len(row):
                 ax.imshow(_as_bytes(row[place]))
         line[0].set_ylabel(name, fontsize=9, color="black")
