@@ -42,9 +42,8 @@ def draw_thinned(widths: Sequence[int], masks: Mapping[int, torch.Tensor], facto
     for layer, (places, kept) in enumerate(zip(across, alive, strict=True)):
         for place, lives in zip(places, kept, strict=True):
             colour = PALETTE["blue"] if lives else _GONE
-            ax.plot(
-                place, layer, marker="o" if lives else "x", markersize=12 if lives else 9, color=colour, linestyle=""
-            )
+            look = {"marker": "o", "markersize": 12} if lives else {"marker": "x", "markersize": 9}
+            ax.plot(place, layer, color=colour, linestyle="", markevery=1, **look)
         if layer in masks and factor != 1:
             ax.annotate(f"x {factor:g}", (max(widths) + 0.1, layer), va="center")
     ax.set(xlim=(-0.3, max(widths) + 1), ylim=(-0.5, len(widths) - 0.5), yticks=range(len(widths)))
@@ -67,7 +66,7 @@ def draw_against(panels: Mapping[str, tuple[torch.Tensor, torch.Tensor]], most: 
         step = max(1, wanted.numel() // most)
         dots = wanted.exp().flatten()[::step], got.exp().flatten()[::step]
         ax.plot([0, 1], [0, 1], color="gray", linestyle="-", linewidth=1, marker="")
-        ax.plot(*dots, color=_LOOKS[place][0], marker=MARKERS[place], markersize=3, linestyle="")
+        ax.plot(*dots, color=_LOOKS[place][0], marker=MARKERS[place], markersize=3, linestyle="", markevery=1)
         ax.set(title=title, xlabel="average of the thinned networks", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes[0][0].set_ylabel("mean network")
     return fig

@@ -21,6 +21,7 @@ def test_a_dropped_unit_is_crossed_out_and_loses_its_lines() -> None:
     (ax,) = draw.draw_thinned((2, 3, 2), {1: torch.tensor([1, 0, 1])}).axes
     lines = [line for line in ax.lines if len(line.get_xdata()) == 2]
     dots = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    assert {dot.get_markevery() for dot in dots} == {1}, "a share of one dot would be none"
     assert len(lines) == 2 * 2 + 2 * 2 and [dot.get_marker() for dot in dots] == ["o", "o", "o", "x", "o", "o", "o"]
     crossed = dots[3].get_xdata()[0]
     assert all(crossed != line.get_xdata()[end] for line in lines for end in (0, 1) if line.get_ydata()[end] == 1)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from small_sets import separable
 
+from alexnet_lib.dropout_ensemble import DroppedStack
 from alexnet_lib.dropout_nets import DropoutNet, DropoutNetConfig
 from alexnet_lib.experiments import dropout_results as results
 from alexnet_lib.experiments.comparison_results import VariantResult
@@ -40,6 +41,15 @@ def test_a_network_without_dropout_can_be_dropped(net: DropoutNet) -> None:
         results.sampled_networks(one, images(5)[0], 20, place=(False, True, True))[0].arithmetic for one in (bare, net)
     )
     torch.testing.assert_close(same, own)
+
+
+def test_a_small_head_learns_and_is_repeatable() -> None:
+    pixels, labels = separable(256)
+    inputs = (pixels.float() / 64 - 2).flatten(1)
+    head, again = (results.small_head(inputs, labels, (8, 6), rate=0.02, steps=300) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(head.parameters(), again.parameters(), strict=True))
+    assert float((head.eval()(inputs).argmax(1) != labels).double().mean()) < 0.3, "guessing is wrong in three of four"
+    assert DroppedStack.of(head).widths == [0, 8, 6]
 
 
 def test_leaning_is_what_the_measures_say(net: DropoutNet) -> None:

@@ -14,10 +14,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from .. import coadaptation as co
-from ..dropout import seed_dropout
+from ..dropout import Dropout, seed_dropout
 from ..dropout_ensemble import Averages, DroppedStack, estimate, sampled_averages
 from ..dropout_nets import DropoutNet
 from ..gradient_noise import gradients, noise_to_signal
+from ..optimiser import PaperSGD
+from ..train import train_step
 from .comparison_results import NOT_RUN, VariantResult
 from .watching import Course, courses, passes_to_settle, passes_until, times_as_long
 
@@ -45,6 +47,31 @@ def distance_row(name: str, sampled: Sampled) -> list[str]:
         estimate(lambda a, mean=mean: a.distances[mean].kl, whole, left_out) for mean in ("geometric", "arithmetic")
     ]
     return [name, *map(str, apart), f"{whole.distances['geometric'].agreement:.0%}"]
+
+
+def small_head(
+    inputs: torch.Tensor, labels: torch.Tensor, hidden: tuple[int, int] = (7, 7), *, rate: float = 0.01,
+    steps: int = 1500, seed: int = 0,
+) -> nn.Sequential:  # fmt: skip
+    """Two hidden layers with dropout and a last one, trained on what a network's last pooling layer gives, (N, F).
+
+    So few units that all thinned networks can be run. He's starting weights, the paper's update rule, batches of 128.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    first, second = hidden
+    full = [nn.Linear(inputs.shape[1], first), nn.Linear(first, second), nn.Linear(second, int(labels.max()) + 1)]
+    for layer in full:
+        draw = torch.randn(layer.weight.shape, generator=generator)
+        layer.weight.data.copy_(draw * (2 / layer.in_features) ** 0.5)
+        nn.init.zeros_(layer.bias)
+    head = nn.Sequential(full[0], nn.ReLU(), Dropout(), full[1], nn.ReLU(), Dropout(), full[2])
+    seed_dropout(head, seed)
+    optimiser = PaperSGD(head.parameters(), rate, weight_decay=0.0005)
+    for _ in range(steps):
+        chosen = torch.randint(len(inputs), (128,), generator=generator)
+        train_step(head, optimiser, inputs[chosen], labels[chosen])
+    seed_dropout(head, None)
+    return head
 
 
 @dataclass(frozen=True)
