@@ -35,7 +35,7 @@ def draw_kept(photographs: Mapping[str, torch.Tensor], kept: int, crop: int) -> 
     A dashed square marks the central crop that a network looks at.
     """
     ratios = [photo.shape[2] / photo.shape[1] for photo in photographs.values()]
-    fig, axes = plt.subplots(1, len(ratios), figsize=(1.9 * sum(ratios), 2.2), width_ratios=ratios, squeeze=False)
+    fig, axes = plt.subplots(1, len(ratios), figsize=(1.45 * sum(ratios), 1.8), width_ratios=ratios, squeeze=False)
     for ax, (name, photo) in zip(axes[0], photographs.items(), strict=True):
         height, width = photo.shape[1:]
         top, left = (height - kept) // 2, (width - kept) // 2
