@@ -88,7 +88,8 @@ class PatchStatistics:
 
     mean, deviation: (rows, columns), grey levels; the deviation is that of the pixels inside one patch, root of the
     mean square over the images. edges: (rows, columns, 4), the mean square of the gradient (grey levels a pixel,
-    squared) of edges that run as in EDGES: horizontal, rising (/), vertical, falling (\\).
+    squared) of edges that run as in EDGES: horizontal, rising (/), vertical, falling (\\); the images' outermost pixels
+    are left out of it.
     """
 
     mean: torch.Tensor
@@ -113,7 +114,9 @@ def patch_statistics(images: torch.Tensor, side: int) -> PatchStatistics:
         bright = grey(block)
         means = F.avg_pool2d(bright, side)
         variance = (F.avg_pool2d(bright.square(), side) - means.square()).clamp(min=0)
-        edges = F.avg_pool2d(edge_energy(bright), side)
+        # Without the rim: differences there are one-sided, hence larger, and would show as edges along it.
+        inside = F.pad(torch.ones_like(bright[:1, :, 1:-1, 1:-1]), (1, 1, 1, 1))
+        edges = F.avg_pool2d(edge_energy(bright) * inside, side) / F.avg_pool2d(inside, side)
         sums = torch.cat([means, variance, edges], dim=1).sum(0)
         total = sums if total is None else total + sums
     mean, variance, *edges = total / len(images)

@@ -118,6 +118,12 @@ def test_a_ramp_has_all_its_energy_in_one_direction(edge: str, across: int, down
     assert shares[..., EDGES.index(edge)].tolist() == [[1, 1], [1, 1]]
 
 
+def test_the_rim_of_noise_has_no_more_edges_than_its_middle() -> None:
+    noise = torch.randn(2000, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    edges = patch_statistics(noise, 4).edges
+    assert float(edges.amax() / edges.amin()) < 1.1
+
+
 def test_a_rising_edge_is_one_that_goes_up_to_the_right() -> None:
     rows, columns = torch.meshgrid(torch.arange(9), torch.arange(9), indexing="ij")
     stroke = (rows + columns > 8).double()[None, None]  # its border runs from the lower left to the upper right
