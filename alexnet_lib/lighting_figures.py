@@ -53,7 +53,13 @@ def draw_cloud(pixels: torch.Tensor, pca: ColorPCA, angle: float, reach: float =
     for corner, name in CORNERS.items():
         x, y = across @ np.array(corner, dtype=float)
         ax.text(x, y + (0.05 if y > 1.0 else -0.11), name, ha="center", fontsize=10)
-    ax.set(xlim=(-1, 1), ylim=(-0.2, 1.9), aspect="equal", ylabel="brightness, (r + g + b) / (255 √3)")
+    ax.set(
+        xlim=(-1, 1),
+        xticks=(-0.5, 0, 0.5),
+        ylim=(-0.2, 1.9),
+        aspect="equal",
+        ylabel="brightness, (r + g + b) / (255 √3)",
+    )
     ax.set_xlabel("across the grey axis, parts of 255")
     ax.legend(loc="lower right", fontsize=9)
     ax.grid(False)
@@ -122,7 +128,7 @@ def alpha_bundle(
         f'color-interpolation-filters="sRGB"><feComponentTransfer>{channels}</feComponentTransfer></filter></defs>'
         f"<g>{placed}</g></svg>"
     )
-    fig = draw_pictures({"": list(images)})
+    fig = draw_pictures({"": list(images)}, size=0.95)
     png = figures.still(fig, figures.PHOTO_DPI, colours=None)
     plt.close(fig)
     picture = (
