@@ -36,7 +36,7 @@ def test_the_gain_of_each_layer_is_that_of_the_papers(start: str) -> None:
     for layer, deviation, inputs in zip(
         EightLayersConfig(start=start).build(0).weighted_layers().values(), wanted, PAPERS_INPUTS, strict=True
     ):
-        gain = float(layer.weight.std()) * layer.weight[0].numel() ** 0.5
+        gain = float(layer.weight.detach().std()) * layer.weight[0].numel() ** 0.5
         assert gain == pytest.approx(deviation * inputs**0.5, rel=0.06)
 
 
