@@ -117,6 +117,17 @@ def cifar_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tree_of_300(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 training and 20 test images of the ten classes: what the tests of comparisons train on."""
+    return write_tree(tmp_path_factory.mktemp("tree"), train=30, test=2)
+
+
+@pytest.fixture
+def no_data_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+
+
+@pytest.fixture(scope="session")
 def small_cifar_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """140 training images: one step a pass, and 20 passes a run."""
     return write_tree(tmp_path_factory.mktemp("tree"), train=14, test=1)

@@ -1,4 +1,4 @@
-"""Contenders and outcomes made by hand, for the tests of races."""
+"""Contenders, outcomes and workplaces made by hand, for the tests of experiments."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from alexnet_lib.experiments.one_run import Workplace
 from alexnet_lib.experiments.race import Contender
 from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan
 from alexnet_lib.small_nets import SmallNetConfig
 from alexnet_lib.train import TrainSettings
 
 TINY = Plan(("relu",), ("18pct",), CONDITIONS[:1], seeds=2, passes=2, images=None)
+
+
+def workplace(tree: Path, folder: Path) -> Workplace:
+    """Where a test's runs are made: on one thread, with the images of `tree`, kept in `folder`."""
+    return Workplace(str(tree), None, "cpu", 1, folder)
 
 
 def contender(rates: tuple[float, ...] = (0.003, 0.01, 0.001), seeds: int = 1) -> Contender:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_sets import write_tree
+from race_cases import workplace
 
 from alexnet_lib import experiments, records
 from alexnet_lib.augment import PixelScale
 from alexnet_lib.datasets import load_cifar10
-from alexnet_lib.experiments import augmentation_cifar10, comparison, one_run
+from alexnet_lib.experiments import augmentation_cifar10, comparison
 from alexnet_lib.experiments.augmentation_cifar10 import VARIANTS, images_worth
 from alexnet_lib.experiments.comparison import Terms, Variant, run_trial
 from alexnet_lib.experiments.comparison_results import results_of
@@ -23,25 +23,10 @@ from alexnet_lib.local_nets import ConvLocalConfig
 from alexnet_lib.view_measures import IMAGES_AT_ONCE, views_error
 from alexnet_lib.views import ten_views
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
 TINY_NET = ConvLocalConfig(maps=6, local_maps=4)
 TERMS = Terms(stages=(1, 1), rates=(0.003,), views=("centre, reflected", "ten"))
 SIZE = TINY_NET.image_size
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 training and 20 test images of CIFAR-10's ten classes."""
-    return write_tree(tmp_path_factory.mktemp("tree"), train=30, test=2)
-
-
-@pytest.fixture(autouse=True)
-def no_data_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ALEXNET_DATA", raising=False)
-
-
-def place(tree: Path, folder: Path) -> one_run.Workplace:
-    return one_run.Workplace(str(tree), None, "cpu", 1, folder)
 
 
 def test_the_plans_are_registered_and_sound() -> None:
@@ -85,8 +70,10 @@ def test_the_plan_is_told_with_its_ranges() -> None:
     assert four.endswith("(random crops and reflections / random crops / random reflections / centres, not augmented)")
 
 
-def test_the_error_with_ten_views_is_that_of_their_mean_softmax(monkeypatch: pytest.MonkeyPatch, tree: Path) -> None:
-    test = load_cifar10("test", tree)
+def test_the_error_with_ten_views_is_that_of_their_mean_softmax(
+    monkeypatch: pytest.MonkeyPatch, tree_of_300: Path
+) -> None:
+    test = load_cifar10("test", tree_of_300)
     net, scale = TINY_NET.build(0).eval(), PixelScale.fit(test.images)
     with torch.no_grad():
         for weight in net.parameters():  # the starting weights are so small that all views get the same answer
@@ -98,9 +85,9 @@ def test_the_error_with_ten_views_is_that_of_their_mean_softmax(monkeypatch: pyt
     assert views_error(net, test.images, test.labels, SIZE, "ten", scale) == pytest.approx(wanted)
 
 
-def test_a_trial_tells_errors_by_views_and_trains_as_one_without_them(tree: Path, tmp_path: Path) -> None:
+def test_a_trial_tells_errors_by_views_and_trains_as_one_without_them(tree_of_300: Path, tmp_path: Path) -> None:
     with_views, without = (Variant("a", "a", TINY_NET, replace(TERMS, views=v), 1) for v in (TERMS.views, ()))
-    told, plain = (run_trial(one.due()[0], place(tree, tmp_path)) for one in (with_views, without))
+    told, plain = (run_trial(one.due()[0], workplace(tree_of_300, tmp_path)) for one in (with_views, without))
     assert set(told["views_error"]) == {"centre, reflected", "ten"} and "views_error" not in plain
     assert all(0 <= error <= 1 for error in told["views_error"].values())
     assert told["curve"] == plain["curve"] and told["test_error"] == plain["test_error"]
@@ -108,20 +95,20 @@ def test_a_trial_tells_errors_by_views_and_trains_as_one_without_them(tree: Path
     assert views_measured(with_views) == 12 * comparison.MOST_MEASURED and views_measured(without) == 0
 
 
-def test_pilots_and_diverged_runs_need_no_views(tree: Path, tmp_path: Path) -> None:
+def test_pilots_and_diverged_runs_need_no_views(tree_of_300: Path, tmp_path: Path) -> None:
     one = Variant("a", "a", TINY_NET, replace(TERMS, rates=(0.001, 0.003), pilot=1), 1)
-    assert "views_error" not in run_trial(one.due()[0], place(tree, tmp_path))
+    assert "views_error" not in run_trial(one.due()[0], workplace(tree_of_300, tmp_path))
     wild = Variant("a", "a", TINY_NET, replace(TERMS, rates=(1e30,)), 1)
-    told = run_trial(wild.due()[0], place(tree, tmp_path))
+    told = run_trial(wild.due()[0], workplace(tree_of_300, tmp_path))
     assert told["ended"] == "diverged" and told["views_error"] == {"centre, reflected": 1.0, "ten": 1.0}
 
 
-def test_a_whole_tiny_one_is_recorded_once(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_whole_tiny_one_is_recorded_once(tree_of_300: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     variants = {name: Change(TINY_NET, change.terms) for name, change in VARIANTS.items()}
     variants["150"] = Change(TINY_NET, {"augmented": False, "images": 150, "stages": (2, 2)})
     part = Part("tiny", TERMS, variants, seeds=2)
     plan = Comparison("augmentation-cifar10", ("C12",), (part,), (part,), (part,))
-    asked = {"out": tmp_path, "data": str(tree), "device": "cpu", "jobs": 2, "command": "the command"}
+    asked = {"out": tmp_path, "data": str(tree_of_300), "device": "cpu", "jobs": 2, "command": "the command"}
     assert len(run(plan, (part,), **asked)) == 5
     found = results_of("augmentation-cifar10", ["tiny"], variants, tmp_path)
     assert set(found) == set(variants)

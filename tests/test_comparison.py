@@ -11,33 +11,23 @@ from typing import Any
 
 import pytest
 import torch
-from small_sets import separable, write_tree
+from race_cases import workplace
+from small_sets import separable
 
 from alexnet_lib import experiments, records
 from alexnet_lib.datasets import ImageSet, load_cifar10
 from alexnet_lib.errors import RecordError, SettingError
-from alexnet_lib.experiments import comparison, comparison_results, lrn_cifar10, one_run, pooling_cifar10
+from alexnet_lib.experiments import comparison, comparison_results, lrn_cifar10, pooling_cifar10
 from alexnet_lib.experiments.comparison import Terms, Variant, held_out, run_trial, stages_of
 from alexnet_lib.experiments.comparison_results import Difference, difference, live_comparison, results_of, rows_of
 from alexnet_lib.experiments.comparison_runs import Comparison, Part, narrowed, run, summarise
 from alexnet_lib.local_nets import ConvLocalConfig
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
 NET = ConvLocalConfig(maps=6, local_maps=4)
 NETS = {"none": NET, "lrn": replace(NET, norm="lrn")}
 TERMS = Terms(stages=(1, 1), rates=(0.01,))
 TINY = Part("tiny", Terms(stages=(1, 0.5), rates=(0.001, 0.01), pilot=1), NETS, seeds=2)
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 training and 20 test images of CIFAR-10's ten classes."""
-    return write_tree(tmp_path_factory.mktemp("tree"), train=30, test=2)
-
-
-@pytest.fixture(autouse=True)
-def no_data_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ALEXNET_DATA", raising=False)
 
 
 def variant(rates: tuple[float, ...] = (0.01,), seeds: int = 2) -> Variant:
@@ -123,10 +113,12 @@ def test_held_out_and_measured_images_are_of_all_classes_whatever_their_order(
     assert measured[1].labels.bincount(minlength=10).tolist() == [50] * 10
 
 
-def test_a_pilot_is_judged_by_held_out_images_only(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pilot_is_judged_by_held_out_images_only(
+    tree_of_300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judged = []
     monkeypatch.setattr(comparison, "centre_error", lambda net, images, *_: judged.append(images) or 0.5)
-    place = one_run.Workplace(str(tree), None, "cpu", 1, tmp_path)
+    place = workplace(tree_of_300, tmp_path)
     told = run_trial(variant((0.001, 0.01)).due()[0], place)
     assert "test_error" not in told and told["held_out_error"] == 0.5 and told["pilot"]
     assert [images.split for images in judged] == ["train", "train"]
@@ -134,10 +126,10 @@ def test_a_pilot_is_judged_by_held_out_images_only(tree: Path, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("augmented", [True, False])
-def test_a_trial_trains_and_tells(augmented: bool, tree: Path, tmp_path: Path) -> None:
+def test_a_trial_trains_and_tells(augmented: bool, tree_of_300: Path, tmp_path: Path) -> None:
     """Its curve runs through the stages; the same trial again gives the same numbers; no checkpoint is left."""
     one = Variant("a", "a", NET, replace(TERMS, augmented=augmented, stages=(2, 1)), 1)
-    place = one_run.Workplace(str(tree), None, "cpu", 1, tmp_path)
+    place = workplace(tree_of_300, tmp_path)
     first, again = (run_trial(one.due()[0], place) for _ in range(2))
     assert first["curve"]["passes"] == [1.0, 2.0, 3.0]
     assert {k: v for k, v in first.items() if k != "seconds"} == {k: v for k, v in again.items() if k != "seconds"}
@@ -145,9 +137,11 @@ def test_a_trial_trains_and_tells(augmented: bool, tree: Path, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stopped_trial_goes_on_where_it_stopped(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_trial_goes_on_where_it_stopped(
+    tree_of_300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trial = Variant("a", "a", NET, replace(TERMS, stages=(2, 2)), 1).due()[0]
-    place = one_run.Workplace(str(tree), None, "cpu", 1, tmp_path)
+    place = workplace(tree_of_300, tmp_path)
     whole = run_trial(trial, place)
     asked = []
 
@@ -165,9 +159,9 @@ def test_a_stopped_trial_goes_on_where_it_stopped(tree: Path, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_trial_that_diverges_is_an_outcome(tree: Path, tmp_path: Path) -> None:
+def test_a_trial_that_diverges_is_an_outcome(tree_of_300: Path, tmp_path: Path) -> None:
     trial = variant((1e30,)).due()[0]
-    told = run_trial(trial, one_run.Workplace(str(tree), None, "cpu", 1, tmp_path))
+    told = run_trial(trial, workplace(tree_of_300, tmp_path))
     assert told["ended"] == "diverged" and told["diverged_at"] >= 1 and told["test_error"] == 1.0
     assert told["seconds"] > 0 and list(tmp_path.iterdir()) == []
 
@@ -242,8 +236,10 @@ def tiny(name: str = "lrn-cifar10") -> Comparison:
     return Comparison(name, ("C06",), small=(TINY,), on_cpu=(TINY,), on_gpu=(TINY,))
 
 
-def test_a_whole_tiny_comparison_is_recorded_once(tmp_path: Path, tree: Path, capsys: pytest.CaptureFixture) -> None:
-    settings = {"out": tmp_path / "out", "data": str(tree), "device": "cpu", "jobs": 2, "command": "the command"}
+def test_a_whole_tiny_comparison_is_recorded_once(
+    tmp_path: Path, tree_of_300: Path, capsys: pytest.CaptureFixture
+) -> None:
+    settings = {"out": tmp_path / "out", "data": str(tree_of_300), "device": "cpu", "jobs": 2, "command": "the command"}
     written = run(tiny(), (TINY,), **settings)
     assert sorted(path.name for path in written) == ["tiny_lrn.json", "tiny_none.json"]
     assert sorted(path.name for path in written[0].parent.iterdir()) == ["tiny_lrn.json", "tiny_none.json"]
@@ -271,9 +267,9 @@ def test_a_whole_tiny_comparison_is_recorded_once(tmp_path: Path, tree: Path, ca
     assert records.read(more[0])["result"]["seeds"] == [0, 1, 2], "more seeds go on from the record"
 
 
-def test_a_record_on_other_terms_is_refused(tmp_path: Path, tree: Path) -> None:
+def test_a_record_on_other_terms_is_refused(tmp_path: Path, tree_of_300: Path) -> None:
     only = replace(TINY, variants={"none": NET}, seeds=1, terms=replace(TERMS, stages=(1,)))
-    settings = {"out": tmp_path, "data": str(tree), "device": "cpu", "jobs": 1, "command": "c"}
+    settings = {"out": tmp_path, "data": str(tree_of_300), "device": "cpu", "jobs": 1, "command": "c"}
     run(tiny(), (only,), **settings)
     with pytest.raises(RecordError, match=r"tiny_none\.json was recorded with other settings"):
         run(tiny(), (replace(only, terms=replace(TERMS, stages=(2,))),), **settings)
@@ -293,8 +289,8 @@ def test_an_incomplete_record_is_not_shown(tmp_path: Path) -> None:
     assert [row[1] for row in rows_of({}, {"none": "no norm"})] == [comparison_results.NOT_RUN]
 
 
-def test_a_live_comparison_trains_every_variant_and_seed(tree: Path) -> None:
-    train, test = (load_cifar10(split, str(tree)) for split in ("train", "test"))
+def test_a_live_comparison_trains_every_variant_and_seed(tree_of_300: Path) -> None:
+    train, test = (load_cifar10(split, str(tree_of_300)) for split in ("train", "test"))
     found = live_comparison(train, test, NETS, rates={"none": 0.01, "lrn": 0.001}, seeds=(0, 1), passes=1)
     assert [len(runs) for runs in found.values()] == [2, 2]
     for one in sum(found.values(), []):

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from small_sets import separable, write_tree
+from race_cases import workplace
+from small_sets import separable
 
 from alexnet_lib import experiments, records
 from alexnet_lib.augment import PixelScale, centre
 from alexnet_lib.datasets import ImageSet, load_cifar10
 from alexnet_lib.dropout_nets import DropoutNetConfig
-from alexnet_lib.experiments import comparison, dropout_cifar10, one_run, watching
+from alexnet_lib.experiments import comparison, dropout_cifar10, watching
 from alexnet_lib.experiments.comparison import Terms, Variant, run_trial
 from alexnet_lib.experiments.comparison_results import live_comparison, results_of
 from alexnet_lib.experiments.comparison_runs import Comparison, Part, run
@@ -28,25 +29,10 @@ from alexnet_lib.experiments.watching import (
 )
 from alexnet_lib.train import error_rate
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
 TINY_NET = DropoutNetConfig(maps=(4, 4, 6), hidden=(10, 10))
 NETS = {"none": replace(TINY_NET, rate=0.0), "rate-0.5": TINY_NET}
 TERMS = Terms(stages=(2, 1), rates=(0.003,), augmented=False, decay=0.0005, watched=20)
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 training and 20 test images of CIFAR-10's ten classes."""
-    return write_tree(tmp_path_factory.mktemp("tree"), train=30, test=2)
-
-
-@pytest.fixture(autouse=True)
-def no_data_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ALEXNET_DATA", raising=False)
-
-
-def place(tree: Path, folder: Path) -> one_run.Workplace:
-    return one_run.Workplace(str(tree), None, "cpu", 1, folder)
 
 
 def test_the_plans_are_registered_and_sound() -> None:
@@ -63,10 +49,10 @@ def test_the_plans_are_registered_and_sound() -> None:
     assert dropout_cifar10.VARIANTS["rate-0.5"] == DropoutNetConfig(0.5, "2012", "after"), "the paper's"
 
 
-def test_a_watched_run_is_the_one_that_nobody_watched(tree: Path, tmp_path: Path) -> None:
+def test_a_watched_run_is_the_one_that_nobody_watched(tree_of_300: Path, tmp_path: Path) -> None:
     watched = Variant("a", "a", TINY_NET, TERMS, 1)
     alone = Variant("a", "a", TINY_NET, replace(TERMS, watched=0), 1)
-    told, plain = (run_trial(one.due()[0], place(tree, tmp_path)) for one in (watched, alone))
+    told, plain = (run_trial(one.due()[0], workplace(tree_of_300, tmp_path)) for one in (watched, alone))
     assert set(told["curve"]) == {"passes", "pass_error", "loss", *WATCHED}
     assert all(len(values) == 3 for values in told["curve"].values())
     for key in ("passes", "pass_error", "loss"):
@@ -76,10 +62,10 @@ def test_a_watched_run_is_the_one_that_nobody_watched(tree: Path, tmp_path: Path
 
 
 def test_a_stopped_run_keeps_what_was_watched_and_drops_the_same_units(
-    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tree_of_300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = Variant("a", "a", TINY_NET, replace(TERMS, stages=(2, 2)), 1).due()[0]
-    whole = run_trial(trial, place(tree, tmp_path))
+    whole = run_trial(trial, workplace(tree_of_300, tmp_path))
     asked = []
 
     def fourth_time() -> None:
@@ -88,16 +74,16 @@ def test_a_stopped_run_keeps_what_was_watched_and_drops_the_same_units(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(watching, "stop_if_asked", fourth_time)
-    assert run_trial(trial, place(tree, tmp_path))["ended"] == "stopped"
+    assert run_trial(trial, workplace(tree_of_300, tmp_path))["ended"] == "stopped"
     monkeypatch.undo()
-    resumed = run_trial(trial, place(tree, tmp_path))
+    resumed = run_trial(trial, workplace(tree_of_300, tmp_path))
     assert resumed["curve"] == whole["curve"] and resumed["test_error"] == whole["test_error"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pilots_are_not_watched(tree: Path, tmp_path: Path) -> None:
+def test_pilots_are_not_watched(tree_of_300: Path, tmp_path: Path) -> None:
     one = Variant("a", "a", TINY_NET, replace(TERMS, rates=(0.003, 0.01), pilot=1), 1)
-    assert set(run_trial(one.due()[0], place(tree, tmp_path))["curve"]) == {"passes", "pass_error", "loss"}
+    assert set(run_trial(one.due()[0], workplace(tree_of_300, tmp_path))["curve"]) == {"passes", "pass_error", "loss"}
 
 
 def test_errors_and_losses_are_those_of_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,10 +126,10 @@ def test_courses_leave_out_pilots_and_what_diverged() -> None:
     assert courses(record, "watched_test_error") == {0: ([1.0], [0.5])}
 
 
-def test_a_whole_tiny_experiment_is_recorded_and_goes_on(tmp_path: Path, tree: Path) -> None:
+def test_a_whole_tiny_experiment_is_recorded_and_goes_on(tmp_path: Path, tree_of_300: Path) -> None:
     part = Part("tiny", TERMS, NETS, seeds=1)
     small = Comparison("dropout-cifar10", ("C16", "C17"), small=(part,), on_cpu=(part,), on_gpu=(part,))
-    settings = {"out": tmp_path / "out", "data": str(tree), "device": "cpu", "jobs": 2, "command": "c"}
+    settings = {"out": tmp_path / "out", "data": str(tree_of_300), "device": "cpu", "jobs": 2, "command": "c"}
     written = run(small, (part,), **settings)
     assert sorted(path.name for path in written) == ["tiny_none.json", "tiny_rate-0.5.json"]
     assert run(small, (part,), **settings) == []
@@ -155,8 +141,8 @@ def test_a_whole_tiny_experiment_is_recorded_and_goes_on(tmp_path: Path, tree: P
     assert found["none"].record["configuration"]["terms"]["watched"] == 20
 
 
-def test_a_live_comparison_watches_too(tree: Path) -> None:
-    train, test = (load_cifar10(split, str(tree)) for split in ("train", "test"))
+def test_a_live_comparison_watches_too(tree_of_300: Path) -> None:
+    train, test = (load_cifar10(split, str(tree_of_300)) for split in ("train", "test"))
     runs = live_comparison(train, test, NETS, rates=0.003, passes=2, terms=dict.fromkeys(NETS, TERMS))
     for (one,) in runs.values():
         assert [point["passes"] for point in one.points] == [1.0, 2.0] and set(WATCHED) < set(one.points[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from race_cases import TINY, contender, due, outcome, with_outcomes
+from race_cases import TINY, contender, due, outcome, with_outcomes, workplace
 
 from alexnet_lib import experiments, records
 from alexnet_lib.errors import DataError, RecordError, SettingError
@@ -121,7 +121,7 @@ def test_an_out_folder_that_cannot_be_made_is_named(tmp_path: Path, cifar_tree: 
 def test_a_run_that_diverges_is_an_outcome_and_leaves_no_checkpoint(tmp_path: Path, cifar_tree: Path) -> None:
     fast = contenders_of(replace(TINY, passes=4), 60.0)[0]
     fast.rates = [1e30]
-    place = one_run.Workplace(str(cifar_tree), None, "cpu", 1, tmp_path)
+    place = workplace(cifar_tree, tmp_path)
     told = one_run.run_unit(fast.due()[0], place)
     assert told["ended"] == "diverged" and 1 < told["diverged_at"] <= 8 and told["seconds"] > 0
     assert list(tmp_path.iterdir()) == []
@@ -152,6 +152,6 @@ def test_a_whole_tiny_race_is_recorded_once(tmp_path: Path, cifar_tree: Path, ca
 
 def test_the_same_unit_trains_to_the_same_curve_in_any_process(tmp_path: Path, cifar_tree: Path) -> None:
     unit = contenders_of(replace(TINY, passes=1), 60.0)[0].due()[0]
-    place = one_run.Workplace(str(cifar_tree), None, "cpu", 1, tmp_path)
+    place = workplace(cifar_tree, tmp_path)
     one, again = (one_run.run_unit(unit, place) for _ in range(2))
     assert one["curve"] == again["curve"] and one["test_error"] == again["test_error"]

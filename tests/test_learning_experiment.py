@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from race_cases import workplace
 from small_sets import write_tree
 
 from alexnet_lib import experiments, records
@@ -14,16 +15,10 @@ from alexnet_lib.experiments import learning_cifar10
 from alexnet_lib.experiments.comparison import run_trial, stages_of
 from alexnet_lib.experiments.comparison_results import results_of
 from alexnet_lib.experiments.comparison_runs import Change, Comparison, run
-from alexnet_lib.experiments.one_run import Workplace
 from alexnet_lib.experiments.watching import courses
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
 PLANS = [(False, False), (True, False), (True, True)]
-
-
-@pytest.fixture(autouse=True)
-def no_data_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ALEXNET_DATA", raising=False)
 
 
 def test_the_plans_are_registered_and_sound() -> None:
@@ -86,7 +81,7 @@ def test_a_whole_tiny_experiment_is_recorded_and_goes_on(tmp_path: Path) -> None
 def test_a_stopped_run_goes_on_in_its_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree, (decay, _) = write_tree(tmp_path / "tree", train=30, test=2), tiny_parts()
     trial = decay.entries()[1].due()[0]
-    place = Workplace(str(tree), None, "cpu", 1, tmp_path / "runs")
+    place = workplace(tree, tmp_path / "runs")
     place.checkpoints.mkdir()
     whole, asked = run_trial(trial, place), []
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from race_cases import TINY, write_leader
+from race_cases import TINY, workplace, write_leader
 
 from alexnet_lib import records
 from alexnet_lib.errors import TrainingError
-from alexnet_lib.experiments import one_run
 from alexnet_lib.experiments.pool import default_jobs, run_race
 from alexnet_lib.experiments.race import Contender
 from alexnet_lib.experiments.relu_vs_tanh import contenders_of
@@ -37,7 +36,7 @@ def test_an_error_in_a_process_is_raised_and_the_finished_runs_are_kept(tmp_path
     """The second rate finds a damaged checkpoint in its way; the first has been recorded by then."""
     one = contenders_of(replace(TINY, seeds=1, passes=1), 60.0)[0]
     one.rates = [0.003, 0.01]
-    place, kept = one_run.Workplace(str(cifar_tree), None, "cpu", 1, tmp_path), []
+    place, kept = workplace(cifar_tree, tmp_path), []
     damaged = tmp_path / f"{one.due()[1].label.replace(' ', '_')}.pt"
     damaged.write_text("damaged")
     # Left by another race: it must not judge this one.
@@ -57,7 +56,7 @@ def test_a_process_that_is_killed_is_told_from_a_run_that_failed(tmp_path: Path,
             child.join()
 
     with pytest.raises(TrainingError, match="ended from outside, perhaps for want of memory; try fewer --jobs"):
-        run_race([one], one_run.Workplace(str(small_cifar_tree), None, "cpu", 1, tmp_path), 1, kill)
+        run_race([one], workplace(small_cifar_tree, tmp_path), 1, kill)
     assert len(one.outcomes) == 1
 
 
