@@ -42,14 +42,24 @@ class DropoutNetConfig:
             raise SettingError(
                 f"place {self.place!r} is not known; dropout stands 'after' or 'before' the hidden layers"
             )
-        if len(self.maps) != 3 or len(self.hidden) != 2 or min(*self.maps, *self.hidden, self.classes) < 1:
-            raise SettingError("three numbers of maps and two of hidden units are needed, and classes; all 1 or more")
-        if self.image_size < 8:
-            raise SettingError(f"image_size {self.image_size} is too small to be pooled three times; take 8 or more")
+        check_sizes(self.maps, "three", self.hidden, self.classes, self.image_size)
 
     def build(self, seed: int | None = None) -> DropoutNet:
         """The network, with starting weights drawn from the seed."""
         return DropoutNet(self, seed=seed)
+
+
+def check_sizes(
+    maps: tuple[int, ...], convolutions: str, hidden: tuple[int, ...], classes: int, image_size: int
+) -> None:
+    """SettingError unless a network of `convolutions` ("three" or "five"), three poolings and two hidden layers can be
+    built with these widths, for images of this side."""
+    if len(maps) != {"three": 3, "five": 5}[convolutions] or len(hidden) != 2 or min(*maps, *hidden, classes) < 1:
+        raise SettingError(
+            f"{convolutions} numbers of maps and two of hidden units are needed, and classes; all 1 or more"
+        )
+    if image_size < 8:
+        raise SettingError(f"image_size {image_size} is too small to be pooled three times; take 8 or more")
 
 
 class DropoutNet(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .config import LAYERS, AlexNetConfig
+from .dropout_nets import check_sizes
 from .errors import SettingError
 from .optimiser import parameter_groups
 from .train import TrainSettings
@@ -44,10 +45,7 @@ class EightLayersConfig:
     def __post_init__(self) -> None:
         if self.start not in STARTS:
             raise SettingError(f"start {self.start!r} is not known; use one of {', '.join(STARTS)}")
-        if len(self.maps) != 5 or len(self.hidden) != 2 or min(*self.maps, *self.hidden, self.classes) < 1:
-            raise SettingError("five numbers of maps and two of hidden units are needed, and classes; all 1 or more")
-        if self.image_size < 8:
-            raise SettingError(f"image_size {self.image_size} is too small to be pooled three times; take 8 or more")
+        check_sizes(self.maps, "five", self.hidden, self.classes, self.image_size)
 
     def build(self, seed: int | None = None) -> EightLayers:
         """The network, with starting weights drawn from the seed."""

@@ -49,6 +49,11 @@ def recorded_root() -> Path:
     return beside if beside.parent.parent.joinpath("pyproject.toml").exists() else Path("data") / "recorded"
 
 
+def key(record: dict[str, Any]) -> str:
+    """experiment/run: how figures, tables and error messages name a record."""
+    return f"{record['experiment']}/{record['run']}"
+
+
 def validate(record: Any, where: str = "record") -> None:
     """Raise RecordError, naming `where` and the field, unless the record is complete and says what it is."""
     if not isinstance(record, dict):
@@ -76,7 +81,7 @@ def write(record: dict[str, Any], root: Path | None = None) -> Path:
     Raises RecordError for a record that is not complete, or holds what JSON does not have, such as NaN.
     """
     validate(record)
-    name = f"{record['experiment']}/{record['run']}"
+    name = key(record)
     try:
         text = json.dumps(rounded(record), indent=1, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:

@@ -37,7 +37,7 @@ class VariantResult:
     @property
     def key(self) -> str:
         """experiment/run, as figures and tables name the record that stands behind them."""
-        return f"{self.record['experiment']}/{self.record['run']}"
+        return records.key(self.record)
 
     @property
     def seeds(self) -> list[int]:

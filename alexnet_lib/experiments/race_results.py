@@ -27,7 +27,7 @@ class RaceResult:
     @property
     def key(self) -> str:
         """experiment/run, as figures and tables name the record that stands behind them."""
-        return f"{self.record['experiment']}/{self.record['run']}"
+        return records.key(self.record)
 
     @property
     def best_rate(self) -> float:
