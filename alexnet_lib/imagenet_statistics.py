@@ -109,5 +109,7 @@ def statistics(totals: dict[str, np.ndarray]) -> Statistics:
 
 
 def add_totals(total: dict[str, np.ndarray], more: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Two sets of sums, added."""
-    return {name: total[name] + more[name] for name in total}
+    """Add `more` to the sums in `total`, in place; that `total`."""
+    for name, sums in total.items():
+        sums += more[name]
+    return total

@@ -109,7 +109,7 @@ def test_sums_are_exact_where_32_bits_would_not_hold_them() -> None:
     assert totals["products"].tolist() == [products[a, b] for a in range(3) for b in range(a, 3)]
     million = {name: value.astype(np.int64) * 3_000_000 for name, value in totals.items()}
     assert np.allclose(statistics(million).covariance, np.cov(flat.T, bias=True), rtol=1e-12)
-    twice = add_totals(totals, totals)
+    twice = add_totals({name: value.copy() for name, value in totals.items()}, totals)
     assert np.allclose(statistics(twice).eigenvalues, statistics(totals).eigenvalues)
 
 
