@@ -50,8 +50,8 @@ def distance_row(name: str, sampled: Sampled) -> list[str]:
 
 
 def small_head(
-    inputs: torch.Tensor, labels: torch.Tensor, hidden: tuple[int, int] = (7, 7), *, rate: float = 0.01,
-    steps: int = 1500, seed: int = 0,
+    inputs: torch.Tensor, labels: torch.Tensor, hidden: tuple[int, int] = (7, 7), *, rate: float = 0.003,
+    steps: int = 6000, seed: int = 0,
 ) -> nn.Sequential:  # fmt: skip
     """Two hidden layers with dropout and a last one, trained on what a network's last pooling layer gives, (N, F).
 
