@@ -14,7 +14,7 @@ from .image_statistics import correlation_by_distance
 from .style import DASHES, FOREGROUND, MARKERS, PALETTE
 
 _LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))
-PAIRS = 120
+PAIRS = 100
 
 
 def draw_pictures(pictures: torch.Tensor, titles: Sequence[str], columns: int = 8, width: float = 1.1) -> Figure:
