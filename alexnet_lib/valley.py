@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cmath
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +62,21 @@ def path(
         v = momentum * v - weight_decay * rate * w - rate * valley.gradient(w)
         w = w + v
         places.append(w)
+    return torch.stack(places)
+
+
+def steps_of(
+    kind: Callable[..., torch.optim.Optimizer], rates: Sequence[float], valley: Valley = Valley(),  # noqa: B008
+    start: tuple[float, float] = (-3.0, 1.0), momentum: float = 0.9,
+) -> torch.Tensor:  # fmt: skip
+    """As `path`, taken by an optimiser, PaperSGD or torch.optim.SGD, one step a rate: (len(rates) + 1, 2), float64."""
+    weights = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
+    optimiser, places = kind([weights], rates[0], momentum=momentum), [weights.detach().clone()]
+    for rate in rates:
+        optimiser.param_groups[0]["lr"] = rate
+        weights.grad = valley.gradient(weights.detach())
+        optimiser.step()
+        places.append(weights.detach().clone())
     return torch.stack(places)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from alexnet_lib.errors import SettingError
 from alexnet_lib.optimiser import PaperSGD
-from alexnet_lib.valley import Valley, best_factor, factor_a_step, highest_rate, path
+from alexnet_lib.valley import Valley, best_factor, factor_a_step, highest_rate, path, steps_of
 
 VALLEY = Valley((1.0, 25.0), (2.0, -1.0))
 
@@ -73,3 +73,14 @@ def test_a_valley_needs_two_curvatures_above_zero() -> None:
         with pytest.raises(SettingError, match="curvatures above 0"):
             Valley(wrong)
     assert math.isclose(float(Valley().loss(torch.tensor([1.0, 2.0]))), 0.5 + 50)
+
+
+def test_an_optimiser_goes_the_path_and_torchs_leaves_it_after_a_drop() -> None:
+    places = path(Valley(), (-3.0, 1.0), 0.03, steps=12)
+    for kind in (PaperSGD, torch.optim.SGD):
+        torch.testing.assert_close(steps_of(kind, [0.03] * 12), places, rtol=0, atol=1e-12)
+    papers, torchs = (steps_of(kind, [0.03] * 5 + [0.003]) for kind in (PaperSGD, torch.optim.SGD))
+    assert torch.equal(papers[:6].round(decimals=9), torchs[:6].round(decimals=9))
+    velocity, gradient = papers[5] - papers[4], Valley().gradient(papers[5])
+    torch.testing.assert_close(papers[6] - papers[5], 0.9 * velocity - 0.003 * gradient)
+    torch.testing.assert_close(torchs[6] - torchs[5], 0.09 * velocity - 0.003 * gradient)
