@@ -1,7 +1,7 @@
 """A training batch in one go: crop, reflect, subtract the mean, add the lighting (sections 2 and 4.1).
 
 Pixels stay bytes until the last step; then each image is converted once, while it is still in the processor's cache.
-Taught in "Crops, reflections and ten views" and "Lighting by principal components" (planned).
+Taught in "Crops, reflections and ten views" and "Lighting by principal components".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The principal components of colours, and images shifted along them: the paper's lighting (section 4.1).
 
-Everything here is on the 0-255 scale unless it says otherwise. Taught in "Lighting by principal components" (planned).
+Everything here is on the 0-255 scale unless it says otherwise. Taught in "Lighting by principal components".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Brightness, contrast and saturation changed at random: what is usual today where the paper shifts colours by PCA.
 
 On whole batches of bytes, on the device that holds them, one draw an image. Compared with the paper's lighting in
-"Lighting by principal components" (planned).
+"Lighting by principal components".
 """
 
 from __future__ import annotations

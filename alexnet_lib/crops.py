@@ -1,7 +1,7 @@
 """Crops, reflections and pixel scaling, on whole batches of bytes and on the device that holds them.
 
 Paper section 4.1 (crops and reflections) and section 2 (the mean). Images stay uint8 until the last step: a byte is a
-quarter of a float to move. Taught in "Crops and reflections" (planned); used first in "ReLU against tanh".
+quarter of a float to move. Taught in "Crops, reflections and ten views"; used first in "ReLU against tanh".
 """
 
 from __future__ import annotations

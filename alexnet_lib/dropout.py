@@ -1,6 +1,6 @@
 """Dropout as the paper has it and as frameworks have it (section 4.2), with masks that can be drawn again.
 
-Taught in "Dropout" (planned); the repeatable masks serve "Two GPUs", where a network and its split must drop the same
+Taught in "Dropout"; the repeatable masks serve "Two GPUs", where a network and its split must drop the same
 units to be compared.
 """
 

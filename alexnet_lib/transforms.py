@@ -2,7 +2,7 @@
 
 Each is an nn.Module for `v2.Compose`; labels pass through. With the same draws they give the same pixels, bit for bit,
 as `augment.AugmentBatch` does for a whole batch. Images are tensors uint8 (3, H, W) (`v2.PILToTensor` makes them).
-Paper sections 2 and 4.1; taught in "Crops, reflections and ten views" and "Lighting by principal components" (planned).
+Paper sections 2 and 4.1; taught in "Crops, reflections and ten views" and "Lighting by principal components".
 """
 
 from __future__ import annotations

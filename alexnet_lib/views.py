@@ -1,6 +1,6 @@
 """Fixed views of each image for testing: the paper's ten, and others to compare them with (section 4.1, question Q30).
 
-Taught in "Crops, reflections and ten views" (planned).
+Taught in "Crops, reflections and ten views".
 """
 
 from __future__ import annotations
