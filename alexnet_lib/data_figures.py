@@ -85,37 +85,46 @@ def draw_pairs(images: torch.Tensor, moved: torch.Tensor, distance: int) -> Figu
 
 
 def draw_places(maps: Mapping[str, torch.Tensor], unit: str, numbers: str = "{:.0f}") -> Figure:
-    """Maps (rows, columns) of one number a place, each with its numbers written in; all on one scale."""
+    """Maps (rows, columns) of one number a place, two side by side, with their numbers written in; all on one scale."""
     low = min(float(some.min()) for some in maps.values())
     high = max(float(some.max()) for some in maps.values())
-    fig, axes = plt.subplots(1, len(maps), figsize=(3.1 * len(maps) + 0.6, 3.3), squeeze=False)
-    for ax, (name, some) in zip(axes[0], maps.items(), strict=True):
+    rows, columns = _grid(len(maps))
+    fig, axes = plt.subplots(rows, columns, figsize=(3.1 * columns + 0.6, 3.3 * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (name, some) in zip(axes.flat, maps.items(), strict=False):
         drawn = ax.imshow(some.numpy(), cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
         for (row, column), value in np.ndenumerate(some.numpy()):
             bright = (value - low) / max(high - low, 1e-9) > 0.6
             ax.text(column, row, numbers.format(value), ha="center", va="center", fontsize=7,
                     color="black" if bright else "white")  # fmt: skip
         ax.set_title(name, fontsize=10)
-        ax.axis("off")
-    fig.colorbar(drawn, ax=axes[0].tolist(), label=unit, shrink=0.8)
+    fig.colorbar(drawn, ax=axes.ravel().tolist(), label=unit, shrink=0.8)
     return fig
 
 
 def draw_contrast(pictures: Mapping[str, torch.Tensor]) -> Figure:
-    """Pictures of any numbers, (3, H, W) or (1, H, W): uint8 as they are, others by brightness, 0 as middle grey.
+    """Pictures of any numbers, (3, H, W) or (1, H, W), two in a row: uint8 as they are, others by brightness.
 
-    Others are drawn from -3 to 3 of their own deviations, so that frames of a slider compare.
+    Others are drawn from -3 to 3 of their own deviations, 0 as middle grey, so that frames of a slider compare.
     """
-    fig, axes = plt.subplots(1, len(pictures), figsize=(2.2 * len(pictures), 2.5), squeeze=False)
-    for ax, (name, picture) in zip(axes[0], pictures.items(), strict=True):
+    rows, columns = _grid(len(pictures))
+    fig, axes = plt.subplots(rows, columns, figsize=(2.2 * columns, 2.5 * rows), squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
         if picture.dtype != torch.uint8:
             grey = picture.float().mean(0, keepdim=True)
             spread = float(grey.std().clamp(min=1e-6))
             picture = ((grey / (3 * spread) + 1) * 127.5).clamp(0, 255).to(torch.uint8)
         ax.imshow(_array(picture), cmap="gray", vmin=0, vmax=255, interpolation="none")
         ax.set_title(name, fontsize=10)
-        ax.axis("off")
     return fig
+
+
+def _grid(count: int) -> tuple[int, int]:
+    """Rows and columns for so many pictures: two side by side, which a page can show without scrolling."""
+    return -(-count // 2), min(count, 2)
 
 
 def _array(picture: torch.Tensor) -> np.ndarray:

@@ -54,6 +54,16 @@ def test_places_carry_their_numbers_on_one_scale() -> None:
     assert fig.axes[2].get_ylabel() == "grey levels"
 
 
+def test_four_maps_or_pictures_stand_in_two_columns() -> None:
+    maps = draw.draw_places({name: torch.arange(4.0).view(2, 2) for name in "abcd"}, "grey levels")
+    pictures = draw.draw_contrast(dict(zip("abcd", images(4), strict=True)))
+    for fig in (maps, pictures):
+        assert fig.axes[0].get_gridspec().get_geometry() == (2, 2)
+        assert [ax.get_title() for ax in fig.axes[:4]] == [*"abcd"]
+    three = draw.draw_contrast(dict(zip("abc", images(3), strict=True)))
+    assert [len(ax.images) for ax in three.axes] == [1, 1, 1, 0]
+
+
 def test_correlations_are_drawn_as_given() -> None:
     fig = draw.draw_correlation({"a": ([1, 2, 4], [0.9, 0.8, 0.5]), "b": ([1, 4], [0.1, 0.0])})
     lines = fig.axes[0].lines
