@@ -15,6 +15,7 @@ from .style import DASHES, FOREGROUND, MARKERS, PALETTE
 
 _LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))
 PAIRS = 100
+_ON_BRIGHT = "#111111"  # pure black would take the page's colour, white on a dark page
 
 
 def draw_pictures(pictures: torch.Tensor, titles: Sequence[str], columns: int = 8, width: float = 1.1) -> Figure:
@@ -97,7 +98,7 @@ def draw_places(maps: Mapping[str, torch.Tensor], unit: str, numbers: str = "{:.
         for (row, column), value in np.ndenumerate(some.numpy()):
             bright = (value - low) / max(high - low, 1e-9) > 0.6
             ax.text(column, row, numbers.format(value), ha="center", va="center", fontsize=7,
-                    color="black" if bright else "white")  # fmt: skip
+                    color=_ON_BRIGHT if bright else "white")  # fmt: skip
         ax.set_title(name, fontsize=10)
     fig.colorbar(drawn, ax=axes.ravel().tolist(), label=unit, shrink=0.8)
     return fig

@@ -9,6 +9,7 @@ import torch
 
 from alexnet_lib import data_figures as draw
 from alexnet_lib.image_statistics import permute_pixels
+from alexnet_lib.svg import inline_svg
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,8 @@ def test_places_carry_their_numbers_on_one_scale() -> None:
     assert [text.get_text() for ax in fig.axes[:2] for text in ax.texts] == ["1", "2", "3", "9"]
     assert [ax.images[0].get_clim() for ax in fig.axes[:2]] == [(1, 9), (1, 9)]
     assert fig.axes[2].get_ylabel() == "grey levels"
+    assert fig.axes[1].texts[1].get_color() != fig.axes[0].texts[0].get_color()
+    assert "fill:#111111" in inline_svg([fig], "two maps").body.replace(" ", ""), "dark on a bright cell of any page"
 
 
 def test_four_maps_or_pictures_stand_in_two_columns() -> None:
