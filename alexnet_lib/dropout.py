@@ -32,11 +32,16 @@ class Dropout(nn.Module):
             raise SettingError(f"dropout kind {kind!r} is not known; use one of {', '.join(KINDS)}")
         self.rate, self.kind, self.part = rate, kind, part
         self._seed: int | None = None
+        self._rows: tuple[int, int] | None = None
         self._generator: torch.Generator | None = None
 
-    def draw_from(self, seed: int | None) -> None:
-        """Draw the masks to come from this seed, from its beginning; None goes back to torch's own generator."""
-        self._seed, self._generator = seed, None
+    def draw_from(self, seed: int | None, rows: tuple[int, int] | None = None) -> None:
+        """Draw the masks to come from this seed, from its beginning; None goes back to torch's own generator.
+
+        rows=(first, whole): what comes are the rows from `first` on of a batch of `whole`, which other processes share;
+        the mask is drawn for all of them, and these rows are cut out of it.
+        """
+        self._seed, self._rows, self._generator = seed, rows, None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -50,15 +55,18 @@ class Dropout(nn.Module):
         if self._generator is None:  # on the CPU, so that parts on unlike devices draw the same numbers
             self._generator = torch.Generator().manual_seed(self._seed)
         index, parts = self.part
-        whole = torch.rand((len(x), x.shape[1] * parts), generator=self._generator)
+        first, rows = self._rows or (0, len(x))
+        whole = torch.rand((rows, x.shape[1] * parts), generator=self._generator)[first : first + len(x)]
         return (whole.chunk(parts, 1)[index] >= self.rate).to(x)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:g}, kind={self.kind}" + (f", part={self.part}" if self.part != (0, 1) else "")
 
 
-def seed_dropout(net: nn.Module, seed: int | None) -> None:
+def seed_dropout(net: nn.Module, seed: int | None, rows: tuple[int, int] | None = None) -> None:
     """Let every Dropout of `net` draw its masks from `seed`, each from a stream of its own; None undoes it.
+
+    rows: as of `Dropout.draw_from`, where the batch is shared by several processes.
 
     Layers are told apart by their place among the network's dropout layers of the same part, so two networks with the
     same dropout layers, or a network and its two columns, drop the same units from here on.
@@ -67,4 +75,4 @@ def seed_dropout(net: nn.Module, seed: int | None) -> None:
     for layer in net.modules():
         if isinstance(layer, Dropout):
             place = places[layer.part] = places.get(layer.part, -1) + 1
-            layer.draw_from(None if seed is None else seed * 1_000_003 + place)
+            layer.draw_from(None if seed is None else seed * 1_000_003 + place, rows)

@@ -174,3 +174,15 @@ def test_a_network_in_training_is_repeatable_by_seed_and_not_without():
         seed_dropout(net, seed)
         runs.append(net.features(x))
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
+
+
+def test_rows_of_a_shared_batch_drop_what_the_whole_batch_drops() -> None:
+    layer, x = Dropout(0.5), torch.ones(12, 40)
+    layer.draw_from(7)
+    whole = [layer(x), layer(x)]
+    parts = []
+    for first in (0, 6):
+        layer.draw_from(7, rows=(first, 12))
+        parts.append([layer(x[first : first + 6]), layer(x[first : first + 6])])
+    for step in range(2):
+        assert torch.equal(torch.cat([part[step] for part in parts]), whole[step])
