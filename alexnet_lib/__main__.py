@@ -1,4 +1,4 @@
-"""The command line: python -m alexnet_lib {data,experiment,two-gpus,bench} …"""
+"""The command line: python -m alexnet_lib {data,train,evaluate,experiment,two-gpus,bench} …"""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from .bench import add_bench_parser
 from .data_commands import add_data_parser
 from .errors import AlexNetLibError, SettingError
+from .training.cli import add_evaluate_parser, add_train_parser
+
+COMMANDS = "{data,train,evaluate,experiment,two-gpus,bench}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,8 +19,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m alexnet_lib", description="The library beside the runnable edition of the AlexNet paper."
     )
-    commands = top.add_subparsers(title="commands", required=True, metavar="{data,experiment,two-gpus,bench}")
+    commands = top.add_subparsers(title="commands", required=True, metavar=COMMANDS)
     add_data_parser(commands)
+    add_train_parser(commands)
+    add_evaluate_parser(commands)
     add_experiment_parser(commands)
     add_two_gpus_parser(commands)
     add_bench_parser(commands)

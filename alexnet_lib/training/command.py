@@ -1,0 +1,158 @@
+"""`train` and `evaluate`: what the command line asks for, checked, and done."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..devices import describe_device, keep_freed_memory, pick_device
+from ..errors import DataError, SettingError
+from ..imagenet_reader import PreparedImages
+from .engine import Cadence, Training
+from .evaluation import check_classes, count_errors, load_weights
+from .folder import RunFolder
+from .processes import join
+from .recipes import Recipe, named, recipe_of
+from .report import Report
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train, or go on with the run in --out; 0 at its end, 3 where it was asked to stop."""
+    recipe = named(args.recipe, _changes(args))
+    for option in ("log_every", "save_every", "keep_every"):
+        if (given := getattr(args, option)) is not None and given < 1:
+            raise SettingError(f"--{option.replace('_', '-')} {given}: give a whole number of 1 or more")
+    with join(args.device, args.timeout) as (group, device):
+        if device.type == "cpu":
+            keep_freed_memory()
+        sets = _sets(Path(args.data), recipe)
+        folder = RunFolder(args.out, settings_of(recipe, sets[0], args.seed))
+        cadence = Cadence(log=args.log_every, save=args.save_every, keep=args.keep_every)
+        # Built before the folder is begun: settings that cannot be built leave nothing behind.
+        with _too_large(recipe.batch, device):
+            training = Training(recipe, *sets, args.seed, device, folder, group, cadence, args.feed, args.compile)
+            with folder.held() if group.first else nullcontext(), _asked_to_stop() as asked:
+                training.should_stop = lambda: bool(asked)
+                return _run(training)
+
+
+def _changes(args: argparse.Namespace) -> list[str]:
+    own = [f"{name}={getattr(args, name)}" for name in ("batch", "rate", "passes") if getattr(args, name) is not None]
+    return [*(args.set or ()), *own]
+
+
+def _sets(data: Path, recipe: Recipe) -> tuple[PreparedImages, PreparedImages | None]:
+    images = PreparedImages(data, "train")
+    if images.side < recipe.net.input_size:
+        raise SettingError(
+            f"{data} was prepared with {images.side} pixels, and the network takes crops of {recipe.net.input_size}: "
+            f"prepare it with --side {recipe.net.input_size} or more, or give --set net.input_size={images.side}"
+        )
+    if "val" in images.index["splits"]:
+        return images, PreparedImages(data, "val")
+    if recipe.schedule == "plateau":
+        raise DataError(
+            f"{data} has no validation images, and the schedule 'plateau' judges by them: prepare the data with some, "
+            "or give --set schedule=cosine"
+        )
+    return images, None
+
+
+def settings_of(recipe: Recipe, images: PreparedImages, seed: int) -> dict[str, Any]:
+    """What a run's folder is bound to."""
+    source = images.index["source"]["digest"]
+    data = {"images": len(images), "side": images.side, "source": source, "classes": list(images.classes)}
+    return {"recipe": recipe.plain(), "data": data, "seed": seed}
+
+
+def _run(training: Training) -> int:
+    training.take_up()
+    if not training.group.first:
+        training.run()
+        return 0
+    _say(training)
+    folder = training.folder.folder
+    with Report(folder, training.steps, training.recipe.passes, training.step) as report:
+        training.report = report
+        ended = training.run()
+    if ended == "stopped":
+        print(f"stopped at step {training.step:,}; the same command goes on from there")
+        return 3
+    print(f"ended after pass {training.number}; weights in {folder}/best.safetensors")
+    return 0
+
+
+def _say(training: Training) -> None:
+    train_images, val = training.train, training.val
+    device, group = describe_device(training.device), training.group
+    shown = f"{len(train_images):,} training images of {len(train_images.classes):,} classes"
+    print(f"{shown}, {len(val) if val else 0:,} to validate; held: {training.source.place}")
+    print(f"recipe {training.recipe.name}, network {training.recipe.net.name}, batch {training.recipe.batch}, "
+          f"{training.steps:,} steps a pass; {group.size} process(es), {device}")  # fmt: skip
+    if training.step:
+        print(f"going on from step {training.step:,} (pass {training.step / training.steps:.2f})")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[list[int]]:
+    """Ctrl-C and a request to end (SIGTERM, as clusters send) let the step end and the state be saved.
+
+    The signals that came are in the list; a second Ctrl-C ends at once.
+    """
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _too_large(batch: int, device: torch.device) -> Iterator[None]:
+    """SettingError, naming a batch that should fit, where the GPU's memory does not hold a step."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        free, whole = torch.cuda.mem_get_info(device)
+        raise SettingError(
+            f"a step on {batch} images does not fit into {device}'s {whole / 1e9:.0f} GB ({free / 1e9:.1f} GB are "
+            f"free of all programs' use): give --batch {max(1, batch // 2)}, or --feed mapped if images are held there"
+        ) from error
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Print the errors of a run's or several runs' average on a prepared validation set."""
+    device = pick_device(args.device)
+    paths = [Path(args.weights), *(args.average or ())]
+    loaded = [(path, *load_weights(path)) for path in paths]
+    images = PreparedImages(args.data, args.split)
+    for path, _, settings in loaded:
+        check_classes(settings, images, path)
+    recipes = [recipe_of(settings["recipe"]) for _, _, settings in loaded]
+    sizes = {recipe.net.input_size for recipe in recipes}
+    if len(sizes) > 1:
+        raise SettingError(f"networks of {sorted(sizes)} pixels cannot be shown the same views: average alike ones")
+    own = PreparedImages(args.data, "train")
+    scales = [own.pixel_scale("unit" if recipe.unit_pixels else "0-255") for recipe in recipes]
+    nets = [net.to(device, memory_format=torch.channels_last) for _, net, _ in loaded]
+    print(f"{len(images):,} {args.split} images of {images.folder}; {', '.join(str(path) for path in paths)}")
+    for which in ("centre", "ten") if args.ten_views else ("centre",):
+        counted = count_errors(nets, images, scales, sizes.copy().pop(), which=which, device=device)
+        shares = ", ".join(f"top-{k} {share:.2%}" for k, share in counted.shares.items())
+        print(f"{which:6} view{'s' if which == 'ten' else ' '}: error {shares}")
+    return 0

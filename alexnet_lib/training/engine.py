@@ -1,0 +1,259 @@
+"""The loop that trains a network by a recipe: steps, passes, validation, checkpoints, in one process or several.
+
+Taught in "Full training" (planned). With the same seed and data the losses are the same to the bit on a CPU,
+whether a run was stopped or not; with several processes they are the same up to the order of sums, unless layers look
+at the whole batch (batch normalisation sees each process's rows alone).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from ..dropout import seed_dropout
+from ..errors import TrainingError
+from ..evaluate import TopKErrors
+from ..imagenet_reader import PreparedImages
+from ..model import AlexNet
+from ..schedule import STOP
+from .evaluation import count_errors
+from .feed import Batch, Feed
+from .folder import RunFolder
+from .processes import Group
+from .recipes import DTYPES, Recipe
+from .streams import Order, seed_of
+from .tally import Sums, Tally
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often, in steps: a line of the log; a checkpoint (None: every `minutes`); and in passes: weights kept."""
+
+    log: int = 50
+    save: int | None = None
+    minutes: float = 10.0
+    keep: int | None = None
+
+
+@dataclass
+class Training:
+    """A run under way: what it was given, and the state that a checkpoint holds."""
+
+    recipe: Recipe
+    train: PreparedImages
+    val: PreparedImages | None
+    seed: int
+    device: torch.device
+    folder: RunFolder
+    group: Group = field(default_factory=Group)
+    cadence: Cadence = field(default_factory=Cadence)
+    feed: str = "auto"
+    compiled: bool = False
+    report: Callable[[dict[str, Any]], None] = lambda event: None
+    should_stop: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
+        order = Order(len(self.train), self.recipe.batch, self.seed)
+        self.source = Feed(self.train, order, self.group.share, self.device, self.feed)
+        self.steps = order.steps
+        net = AlexNet(self.recipe.net, len(self.train.classes), seed=self.seed)
+        self.net = net.to(self.device, memory_format=torch.channels_last)
+        self.optimiser = self.recipe.make_optimiser(self.net)
+        self.schedule = self.recipe.make_schedule(self.steps)
+        self.scale = self.train.pixel_scale("unit" if self.recipe.unit_pixels else "0-255")
+        self.step, self.ended, self.best, self.saved_at = 0, "", math.inf, time.monotonic()
+        self.since_line, self.since_pass = Tally(self.device), Tally(self.device)
+        self.model: torch.nn.Module | None = None
+        self.began, self.earlier = time.monotonic(), 0.0
+        self._told = (time.monotonic(), 0)
+
+    @property
+    def number(self) -> int:
+        """The pass that the next step belongs to, from 0."""
+        return self.step // self.steps
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has worked, with what it did before it was stopped."""
+        return self.earlier + time.monotonic() - self.began
+
+    def run(self) -> str:
+        """Train to the end, from the newest checkpoint on; "schedule", "passes" or "stopped" (asked to by the caller).
+
+        TrainingError: a loss that is not finite, a process that is gone, or no checkpoint that can be read.
+        """
+        if self.model is None:
+            self.take_up()
+        while not self.ended:
+            self._one_pass()
+        return self.ended
+
+    def take_up(self) -> None:
+        """Load the newest checkpoint there is, and get ready for the next step."""
+        state = self.folder.load() if self.group.first else None
+        step = self.group.same_for_all(None if state is None else state["step"])
+        if step is not None and state is None:
+            state = self.folder.load_step(step)
+        if state is not None:
+            self.load_state(state)
+        if self.group.first:
+            self.folder.cut_log(self.step)
+        self._told = (time.monotonic(), self.step)
+        self.model = self.group.wrap(self.net)
+        if self.compiled:
+            self.model = torch.compile(self.model)
+
+    def _one_pass(self) -> None:
+        number = self.number
+        augment = self.recipe.make_augmentation(self.scale, self.train.color_pca, number + 1)
+        with contextlib.closing(self.source.batches(number, augment, self.step % self.steps)) as batches:
+            for batch in batches:
+                self._one_step(batch)
+                if self.step % self.steps and self._pause():
+                    return
+        self._end_pass(number)
+
+    def _one_step(self, batch: Batch) -> None:
+        if hasattr(self.schedule, "before_step"):
+            self.schedule.before_step(self.optimiser, self.step)
+        self._seed_masks()
+        self.net.train()
+        with self.autocast():
+            logits = self.model(batch.pixels)
+        loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.recipe.smoothing)
+        self.optimiser.zero_grad(set_to_none=True)
+        with self.group.partner_errors("the backward pass"):
+            loss.backward()
+        self.optimiser.step()
+        for tally in (self.since_line, self.since_pass):
+            tally.add(logits.detach(), batch.labels, loss.detach(), self.step)
+        self.step += 1
+        if self.step % self.cadence.log == 0 or self.step % self.steps == 0:
+            self._line()
+
+    def _seed_masks(self) -> None:
+        """Dropout's masks hang on the seed and the step. On a GPU they are drawn there, and so for its rows alone."""
+        seed = seed_of(self.seed, "dropout", self.step)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed((seed + self.group.rank) % 2**63)
+        else:
+            seed_dropout(self.net, seed % 2**40, (self.source.rows.start, self.recipe.batch))
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """In which the network computes in the recipe's type."""
+        dtype = DTYPES[self.recipe.dtype]
+        if dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype)
+
+    def _line(self) -> None:
+        found = self._summed(self.since_line)
+        self.since_line.clear()
+        now, done = time.monotonic(), self.step
+        rate = (done - self._told[1]) * self.recipe.batch / max(now - self._told[0], 1e-9)
+        self._told = (now, done)
+        self._tell({
+            "event": "step", "step": done, "pass": done / self.steps, "loss": found.loss, "error": found.error,
+            "rate": self.optimiser.param_groups[0]["lr"], "images_per_second": rate, "seconds": self.seconds,
+        })  # fmt: skip
+
+    def _summed(self, tally: Tally) -> Sums:
+        """What all processes counted. TrainingError, naming the step, if a loss was not a finite number."""
+        found = self.group.sum(tally).read()
+        if found.first_bad is not None:
+            raise TrainingError(
+                f"the loss is not a finite number at step {found.first_bad} (pass {found.first_bad / self.steps:.2f}); "
+                "the last checkpoint is from before that. A learning rate about three times lower is the first thing "
+                "to try (--rate, with another --out)",
+                step=found.first_bad,
+            )
+        return found
+
+    def _pause(self) -> bool:
+        """Between two steps: a checkpoint if one is due, and whether the run is to stop here."""
+        asked = self.group.size == 1 or self.step % self.cadence.log == 0  # an exchange at every step would cost
+        stop = asked and self.group.any(self.should_stop())
+        if self.cadence.save is not None:
+            due = self.step % self.cadence.save == 0
+        else:
+            late = time.monotonic() - self.saved_at > 60 * self.cadence.minutes
+            due = self.step % self.cadence.log == 0 and self.group.any(late)
+        if stop or due:
+            self._save()
+        if stop:
+            self.ended = "stopped"
+        return stop
+
+    def _end_pass(self, number: int) -> None:
+        trained = self._summed(self.since_pass)
+        self.since_pass.clear()
+        event = {"event": "pass", "step": self.step, "pass": number + 1, "train_loss": trained.loss,
+                 "train_error": trained.error, "rate": self.optimiser.param_groups[0]["lr"]}  # fmt: skip
+        error = None
+        if self.val is not None:
+            shares = self.validate("centre").shares
+            event |= {f"val_top{k}": share for k, share in shares.items()}
+            error = shares[min(shares)]
+        decision = self.schedule.step(self.optimiser, error)
+        if decision == STOP or number + 1 >= self.recipe.passes:
+            self.ended = "schedule" if decision == STOP and number + 1 < self.recipe.passes else "passes"
+        improved = error is not None and error < self.best
+        self.best = min(self.best, error) if error is not None else self.best
+        self._tell(event | {"decision": decision, "seconds": self.seconds})
+        if self.group.first:
+            self._keep_weights(number + 1, improved or self.val is None)
+        self._save()
+        self._told = (time.monotonic(), self.step)  # validation is not training speed
+
+    def _keep_weights(self, number: int, best: bool) -> None:
+        about = {"recipe": self.recipe.name, "pass": str(number), "classes": ",".join(self.train.classes)}
+        if best:
+            self.folder.save_weights("best", self.net, about)
+        if self.cadence.keep and number % self.cadence.keep == 0:
+            self.folder.save_weights(f"pass-{number:03}", self.net, about)
+
+    @torch.no_grad()
+    def validate(self, which: str) -> TopKErrors:
+        """Errors on the validation images by a named set of views, of all processes together."""
+        self.net.eval()
+        counted = count_errors([self.net], self.val, [self.scale], self.recipe.net.input_size, which=which,
+                               device=self.device, share=self.group.share, autocast=self.autocast)  # fmt: skip
+        return self.group.add(counted)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        if self.group.first:
+            self.folder.append(event)
+            self.report(event)
+
+    def _save(self) -> None:
+        self.saved_at = time.monotonic()
+        self._summed(self.since_pass)  # a state that has lost its numbers must not replace a good one
+        tallies = [self.group.sum(each) for each in (self.since_line, self.since_pass)]
+        if self.group.first:
+            self.folder.save(self.state(*tallies))
+
+    def state(self, line: Tally, whole: Tally) -> dict[str, Any]:
+        """All that a run needs to go on: tensors and plain values."""
+        return {
+            "step": self.step, "ended": self.ended if self.ended != "stopped" else "", "best": self.best,
+            "seconds": self.seconds, "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(), "line": line.state_dict(), "whole": whole.state_dict(),
+        }  # fmt: skip
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step, self.ended, self.best = state["step"], state["ended"], state["best"]
+        self.earlier = state["seconds"]
+        if self.group.first:  # sums of all processes: one of them carries them on
+            self.since_line.load_state_dict(state["line"], self.group.size)
+            self.since_pass.load_state_dict(state["whole"], self.group.size)

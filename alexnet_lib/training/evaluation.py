@@ -1,0 +1,99 @@
+"""Errors of trained networks on a prepared validation set: by any views, and averaged over several networks.
+
+Paper sections 2 (top-1, top-5), 4.1 (ten views) and 6 (averages of networks). Taught in "Full training" and "Results
+and ablations" (planned).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from ..augment import PixelScale
+from ..errors import DataError, SettingError
+from ..evaluate import TopKErrors
+from ..imagenet_reader import PreparedImages
+from ..model import AlexNet
+from ..views import views
+from .feed import validation_batches
+from .folder import read_settings
+from .recipes import recipe_of
+from .streams import Share
+
+VIEWS_AT_ONCE = 320  # images or views that go through the network together
+
+
+@torch.no_grad()
+def probabilities(
+    nets: Sequence[nn.Module], scales: Sequence[PixelScale], images: torch.Tensor, size: int, which: str = "centre",
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> torch.Tensor:  # fmt: skip
+    """The mean softmax (N, classes) over the named views of uint8 images (N, 3, H, W), and over the networks.
+
+    size: side of a view. scales: of each network's pixels. The networks must be in evaluation mode.
+    """
+    seen = views(images, size, which)
+    flat, total = seen.flatten(0, 1), 0.0
+    for net, scale in zip(nets, scales, strict=True):
+        parts = []
+        for some in flat.split(VIEWS_AT_ONCE):
+            with autocast():
+                logits = net(scale(some).contiguous(memory_format=torch.channels_last))
+            parts.append(logits.float().softmax(1))
+        total = total + torch.cat(parts).unflatten(0, seen.shape[:2]).mean(1)
+    return total / len(nets)
+
+
+def count_errors(
+    nets: Sequence[nn.Module], images: PreparedImages, scales: Sequence[PixelScale], size: int, *,
+    which: str = "centre", device: torch.device, share: Share = Share(),  # noqa: B008
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> TopKErrors:  # fmt: skip
+    """Top-1 and top-5 errors of the networks' average, on this process's share of a validation set.
+
+    With five classes or fewer, top-1 alone.
+    """
+    counted = TopKErrors((1, 5) if len(images.classes) > 5 else (1,))
+    scales = [scale.to(device) for scale in scales]
+    at_once = max(1, VIEWS_AT_ONCE // max(1, len(views(torch.zeros(1, 1, size, size), size, which)[0])))
+    for pixels, labels in validation_batches(images, share, device, at_once):
+        counted.add(probabilities(nets, scales, pixels, size, which, autocast), labels)
+    return counted
+
+
+def load_weights(path: Path) -> tuple[AlexNet, dict]:
+    """The network of a run's folder (its best weights) or of a .safetensors file in one, and the run's settings.
+
+    DataError: no such file, no run around it, or weights that are not of the run's network.
+    """
+    path = Path(path)
+    file = path / "best.safetensors" if path.is_dir() else path
+    settings = read_settings(file.parent)
+    recipe = recipe_of(settings["recipe"])
+    net = AlexNet(recipe.net, len(settings["data"]["classes"]), seed=0)
+    try:
+        with safe_open(file, "pt") as opened:
+            net.load_state_dict({key: opened.get_tensor(key) for key in opened.keys()})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise DataError(f"{file} cannot be read as weights of its run ({str(error).splitlines()[0]})") from error
+    return net.eval(), settings
+
+
+def check_classes(settings: dict, images: PreparedImages, where: Path) -> None:
+    """SettingError unless a run's classes are the data's, in the same order: the outputs are counted by place."""
+    trained, there = settings["data"]["classes"], list(images.classes)
+    if trained == there:
+        return
+    if sorted(trained) == sorted(there):
+        how = "the same classes in another order"
+    else:
+        missing = [name for name in trained if name not in there]
+        how = f"{len(there)} classes, not {len(trained)}" + (f"; {missing[0]} is missing" if missing else "")
+    raise SettingError(
+        f"{images.folder} holds {how} than {where} was trained on: prepare it from the same class folders"
+    )
