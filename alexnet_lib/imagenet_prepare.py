@@ -81,11 +81,12 @@ def prepare(
 
 
 def shard_size(images: int) -> int:
-    """Images a shard: a power of two from 32 to 512 that gives 128 shards or more where there are enough images.
+    """Images a shard: a power of two from 32 to 512 that gives 64 shards or more where there are enough images.
 
-    Enough shards to keep many processes busy to the end; few enough to map into memory; little to do anew after a kill.
+    Enough shards to keep many processes busy to the end; few enough to map into memory; little to do anew after a kill;
+    and enough images that what each shard costs besides (its sums, written and read again) does not show.
     """
-    return min(512, max(32, 2 ** (images // 128).bit_length() // 2))
+    return min(512, max(32, 2 ** (images // 64).bit_length() // 2))
 
 
 def _check(side: int, format: str, quality: int, resample: str, jobs: int | None, per_shard: int | None) -> None:

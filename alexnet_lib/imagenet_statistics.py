@@ -6,6 +6,7 @@ the work nor on where a run was stopped and resumed. All are on the 0-255 scale.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,19 +32,20 @@ class PixelSums:
         self._sum64 = np.zeros((3, side * side), np.int64)
         self._products = [0] * len(PAIRS)
 
-    def add(self, pixels: bytes | np.ndarray) -> None:
-        """One image, uint8 (side, side, 3) or its bytes."""
-        flat = np.frombuffer(pixels, np.uint8).reshape(-1, 3)
-        for first in range(0, len(flat), BLOCK):
-            self._add_block(flat[first : first + BLOCK], self._sum16[:, first : first + BLOCK])
+    def add(self, channels: Sequence[bytes]) -> None:
+        """One image: its red, its green and its blue, each side x side bytes, row by row."""
+        flat = [np.frombuffer(channel, np.uint8) for channel in channels]
+        for first in range(0, len(flat[0]), BLOCK):
+            block = [channel[first : first + BLOCK] for channel in flat]
+            self._add_block(block, self._sum16[:, first : first + BLOCK])
         self.images += 1
         if self.images % MOST_IN_16_BITS == 0:
             self._carry()
 
-    def _add_block(self, flat: np.ndarray, sums: np.ndarray) -> None:
-        planes, product = self._planes[:, : len(flat)], self._product[: len(flat)]
-        for channel in range(3):
-            planes[channel] = flat[:, channel]
+    def _add_block(self, block: Sequence[np.ndarray], sums: np.ndarray) -> None:
+        planes, product = self._planes[:, : len(block[0])], self._product[: len(block[0])]
+        for plane, channel in zip(planes, block, strict=True):
+            plane[:] = channel
         sums += planes
         for pair, (a, b) in enumerate(PAIRS):
             np.multiply(planes[a], planes[b], out=product)

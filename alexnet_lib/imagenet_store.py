@@ -154,7 +154,7 @@ def _store(shard: Shard, file: BinaryIO, sums: PixelSums | None) -> dict:
             continue
         pixels = image.tobytes()
         if sums is not None:
-            sums.add(pixels)
+            sums.add([image.tobytes("raw", channel) for channel in "RGB"])
         stored = pixels if settings.format == "raw" else _jpeg(image, settings.quality)
         file.write(stored)
         crc = zlib.crc32(stored, crc)

@@ -21,6 +21,8 @@ from .imagenet_store import Shard, write_shard
 # Pillow's and NumPy's buffers of a few hundred kilobytes are then reused, instead of being given back to the system
 # and faulted in again for each image; and the processes are the only threads.
 _ENVIRONMENT = {
+    "PILLOW_BLOCKS_MAX": "8",
+    "PILLOW_BLOCK_SIZE": "512k",
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "OMP_NUM_THREADS": "1",

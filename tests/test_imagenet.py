@@ -100,7 +100,7 @@ def test_sums_are_exact_where_32_bits_would_not_hold_them() -> None:
     sums, random = PixelSums(3), np.random.default_rng(0)
     images = random.integers(250, 256, (600, 3, 3, 3), dtype=np.uint8)
     for image in images:
-        sums.add(image.tobytes())
+        sums.add([image[..., channel].tobytes() for channel in range(3)])
     totals, flat = sums.totals(), images.reshape(-1, 3).astype(np.int64)
     assert totals["images"] == 600 and np.array_equal(
         totals["pixels"], images.sum(0, dtype=np.int64).transpose(2, 0, 1)
@@ -117,7 +117,7 @@ def test_sums_are_exact_where_32_bits_would_not_hold_them() -> None:
 def test_sums_of_the_brightest_image_do_not_overflow(side: int) -> None:
     sums = PixelSums(side)
     for _ in range(2):
-        sums.add(bytes([255]) * (side * side * 3))
+        sums.add([bytes([255]) * (side * side)] * 3)
     totals = sums.totals()
     assert (totals["pixels"] == 510).all() and (totals["products"] == 2 * 255**2 * side * side).all()
 
@@ -189,7 +189,7 @@ def test_done_is_done(prepared: Path, folders: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "images, size", [(1, 32), (700, 32), (4095, 32), (10_000, 64), (100_000, 512), (1_281_167, 512)]
+    "images, size", [(1, 32), (700, 32), (4095, 32), (4096, 64), (10_000, 128), (100_000, 512), (1_281_167, 512)]
 )
 def test_shards_are_many_enough_to_share_out_and_few_enough_to_map(images: int, size: int) -> None:
     assert shard_size(images) == size
