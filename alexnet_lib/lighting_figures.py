@@ -84,7 +84,7 @@ def draw_pictures(rows: Mapping[str, Sequence[Any]], titles: Sequence[str] = (),
             ax.spines[:].set(visible=place < len(row), linewidth=0.5)  # a frame: a picture may be all white
             if place < len(row):
                 ax.imshow(_as_bytes(row[place]))
-        line[0].set_ylabel(name, fontsize=9, color="black")
+        line[0].set_ylabel(name.replace(", ", ",\n"), fontsize=9, color="black")
     for ax, title in zip(axes[0], titles, strict=False):
         ax.set_title(title, fontsize=9, color="black")
     return fig
