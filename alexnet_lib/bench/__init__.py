@@ -70,7 +70,8 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     bench = commands.add_parser("bench", help=about, description=about)
-    kinds = bench.add_subparsers(title="what to measure", required=True, metavar="{augment,cifar,lrn,model,prepare}")
+    names = "{augment,cifar,feed,lrn,model,prepare}"
+    kinds = bench.add_subparsers(title="what to measure", required=True, metavar=names)
     about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
     augment = _kind(kinds, "augment", about)
     augment.add_argument("--batch", type=int, default=128, metavar="N", help="images a batch (default: 128)")
@@ -79,6 +80,16 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     cifar = _kind(kinds, "cifar", about)
     cifar.add_argument("--data", metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)")
     cifar.add_argument("--batches", type=int, default=40, metavar="N", help="batches of 128 a turn (default: 40)")
+    about = "training batches of a prepared set, by where its images are held, beside torchvision's loader"
+    feed = _kind(kinds, "feed", about)
+    feed.add_argument("prepared", metavar="DIR", help="a folder that data prepare-imagenet made")
+    feed.add_argument("--source", metavar="SRC", help="class folders of image files, for torchvision's loader")
+    feed.add_argument("--workers", type=int, metavar="N", help="of torchvision's loader (default: one a core)")
+    feed.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
+    feed.add_argument("--batches", type=int, default=20, metavar="N", help="batches a turn (default: 20)")
+    feed.add_argument("--steps", type=int, default=2, metavar="N", help="training steps a turn (default: 2)")
+    feed.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")
+    feed.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "local response normalisation beside the framework's, and beside copying its tensors"
     lrn = _kind(kinds, "lrn", about)
     lrn.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 32 on a CPU, 128 on a GPU)")
