@@ -119,3 +119,11 @@ def test_options_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert (plan.nonlinearities, plan.conditions, plan.seeds) == (("elu",), (("today", "unit"),), 5)
     assert (plan.passes, plan.images) == (60, None)
     assert given == {"out": tmp_path, "data": "somewhere", "device": "cpu", "jobs": 3}
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "alexnet_lib", "experiment", "list"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    running.stdout.close()
+    complaint = running.stderr.read().decode()
+    assert running.wait(60) == 141 and complaint == ""
