@@ -19,7 +19,7 @@ from alexnet_lib.errors import TrainingError
 from alexnet_lib.imagenet_reader import PreparedImages
 from alexnet_lib.training.engine import Cadence
 from alexnet_lib.training.evaluation import count_errors, load_weights, probabilities
-from alexnet_lib.training.folder import read_log
+from alexnet_lib.training.folder import RunFolder, read_log
 from alexnet_lib.views import ten_views
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -107,6 +107,26 @@ def test_a_request_to_end_saves_the_state(prepared: Path, tmp_path: Path) -> Non
     assert "the same command goes on from there" in out
     step = int(out.split("stopped at step ")[1].split(";")[0])
     assert (tmp_path / "run" / "checkpoints" / f"step-{step:09}.pt").exists()
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_what_can_be_done(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = RunFolder.append, []
+
+    def fill(folder: RunFolder, event: dict) -> None:
+        written.append(event)
+        if len(written) > 6:
+            raise OSError(28, "No space left on device")
+        write(folder, event)
+
+    monkeypatch.setattr(RunFolder, "append", fill)
+    assert main(words(prepared, tmp_path / "run")) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said and "the same command goes on from step-000000004.pt" in said
+    monkeypatch.undo()
+    assert main(words(prepared, tmp_path / "run")) == 0
+    assert [step for step, _ in losses(read_log(tmp_path / "run"))] == list(range(1, 13))
 
 
 def test_train_and_evaluate_as_commands(prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

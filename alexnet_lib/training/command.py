@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import DataError, SettingError
+from ..errors import DataError, SettingError, TrainingError
 from ..imagenet_reader import PreparedImages
 from .engine import Cadence, Training
 from .evaluation import check_classes, count_errors, load_weights
@@ -79,9 +79,14 @@ def _run(training: Training) -> int:
         return 0
     _say(training)
     folder = training.folder.folder
-    with Report(folder, training.steps, training.recipe.passes, training.step) as report:
-        training.report = report
-        ended = training.run()
+    try:
+        with Report(folder, training.steps, training.recipe.passes, training.step) as report:
+            training.report = report
+            ended = training.run()
+    except OSError as error:
+        kept = training.folder.saved()
+        last = f"the same command goes on from {kept[-1].name}" if kept else "there is no checkpoint yet"
+        raise TrainingError(f"{folder} cannot be written ({error}): make room; {last}") from error
     if ended == "stopped":
         print(f"stopped at step {training.step:,}; the same command goes on from there")
         return 3
