@@ -25,3 +25,8 @@ class TrainingError(AlexNetLibError):
     def __init__(self, message: str, step: int | None = None):
         super().__init__(message)
         self.step = step
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, for a message of our own: its first line, at most 200 characters of it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

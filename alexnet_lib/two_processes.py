@@ -18,7 +18,7 @@ from torch import nn
 from .config import AlexNetConfig
 from .description import Description
 from .dropout import seed_dropout
-from .errors import SettingError, TrainingError
+from .errors import SettingError, TrainingError, first_line
 from .model import AlexNet
 from .traffic import BACKWARD, FORWARD, Traffic
 from .two_gpu import COLUMNS, check_splits, column_of
@@ -43,7 +43,7 @@ def join_pair(backend: str | None = None, timeout: float = 60.0) -> int:
     try:
         dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout))
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(f"the processes did not find each other ({_first_line(error)}); {START}") from error
+        raise TrainingError(f"the processes did not find each other ({first_line(error)}); {START}") from error
     return rank
 
 
@@ -70,14 +70,10 @@ def swap(
         dist.all_to_all_single(out, given, sizes_out, sizes_in)
     except RuntimeError as error:
         raise TrainingError(
-            f"the process of GPU {other} stopped answering during {doing} ({_first_line(error)}); "
+            f"the process of GPU {other} stopped answering during {doing} ({first_line(error)}); "
             "look at its output for the reason, then start both again"
         ) from error
     return None if like is None else out.view(like)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 class _Exchange(torch.autograd.Function):
@@ -132,7 +128,7 @@ def _check_same(network: object) -> None:
     try:
         dist.all_gather_object(both, network)
     except RuntimeError as error:
-        raise TrainingError(f"the other process is gone ({_first_line(error)}); start both again") from error
+        raise TrainingError(f"the other process is gone ({first_line(error)}); start both again") from error
     if both[0] != both[1]:
         raise SettingError(f"the processes were given two networks, {both[0]} and {both[1]}; give both the same")
 

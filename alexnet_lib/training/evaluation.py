@@ -15,11 +15,11 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..augment import PixelScale
-from ..errors import DataError, SettingError
+from ..errors import DataError, SettingError, first_line
 from ..evaluate import TopKErrors
 from ..imagenet_reader import PreparedImages
 from ..model import AlexNet
-from ..views import views
+from ..views import view_list, views
 from .feed import validation_batches
 from .folder import read_settings
 from .recipes import recipe_of
@@ -60,7 +60,7 @@ def count_errors(
     """
     counted = TopKErrors((1, 5) if len(images.classes) > 5 else (1,))
     scales = [scale.to(device) for scale in scales]
-    at_once = max(1, VIEWS_AT_ONCE // max(1, len(views(torch.zeros(1, 1, size, size), size, which)[0])))
+    at_once = max(1, VIEWS_AT_ONCE // len(view_list(images.side, images.side, size, which)))
     for pixels, labels in validation_batches(images, share, device, at_once):
         counted.add(probabilities(nets, scales, pixels, size, which, autocast), labels)
     return counted
@@ -80,7 +80,7 @@ def load_weights(path: Path) -> tuple[AlexNet, dict]:
         with safe_open(file, "pt") as opened:
             net.load_state_dict({key: opened.get_tensor(key) for key in opened.keys()})
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise DataError(f"{file} cannot be read as weights of its run ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{file} cannot be read as weights of its run ({first_line(error)})") from error
     return net.eval(), settings
 
 

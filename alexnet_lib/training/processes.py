@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..errors import SettingError, TrainingError
+from ..errors import SettingError, TrainingError, first_line
 from ..evaluate import TopKErrors
 from .streams import Share
 from .tally import Tally
@@ -107,10 +107,9 @@ class Group:
 
 
 def _gone(doing: str, error: BaseException) -> TrainingError:
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return TrainingError(
-        f"another process stopped answering during {doing} ({line}); look at its output for the reason, then give the "
-        "same command again: the run goes on from its last checkpoint"
+        f"another process stopped answering during {doing} ({first_line(error)}); look at its output for the reason, "
+        "then give the same command again: the run goes on from its last checkpoint"
     )
 
 
@@ -139,7 +138,9 @@ def join(device: str, timeout: float = 120.0) -> Iterator[tuple[Group, torch.dev
     try:
         dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=datetime.timedelta(seconds=timeout))
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(f"the processes did not find each other ({error}): start them with torchrun") from error
+        raise TrainingError(
+            f"the processes did not find each other ({first_line(error)}): start them with torchrun"
+        ) from error
     try:
         yield Group(dist.get_rank(), dist.get_world_size()), own
     finally:
