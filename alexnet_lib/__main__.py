@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from .bench import add_bench_parser
+from .bench import add_bench_parser, check_counts
 from .data_commands import add_data_parser
-from .errors import AlexNetLibError, SettingError
+from .errors import AlexNetLibError
 from .training.cli import add_evaluate_parser, add_train_parser
 
 COMMANDS = "{data,train,evaluate,experiment,two-gpus,bench}"
@@ -80,9 +80,7 @@ def run_experiment(args: argparse.Namespace) -> int:
         for name in experiments.names():
             print(f"{name}: {experiments.get(name).SUMMARY}")
         return 0
-    for option in ("jobs", "seeds"):
-        if (given := getattr(args, option)) is not None and given < 1:
-            raise SettingError(f"--{option} {given}: give a whole number of 1 or more")
+    check_counts(args, "jobs", "seeds")
     written = experiments.get(args.name).run_from(args)
     for path in written:
         print(f"recorded {path}")

@@ -14,6 +14,7 @@ from ..errors import SettingError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 DTYPES = ("float32", "bfloat16")
 
@@ -55,7 +56,22 @@ def check_counts(args: argparse.Namespace, *options: str) -> None:
     """Raise SettingError unless each of these options that was given is a whole number of 1 or more."""
     for option in options:
         if (given := getattr(args, option)) is not None and given < 1:
-            raise SettingError(f"--{option} {given}: give a whole number of 1 or more")
+            raise SettingError(f"--{option.replace('_', '-')} {given}: give a whole number of 1 or more")
+
+
+def trainer(
+    net: nn.Module, optimiser: torch.optim.Optimizer, batch: torch.Tensor, labels: torch.Tensor, steps: int
+) -> Callable[[], int]:
+    """A contestant that trains for `steps` steps on one batch that is already there."""
+    from ..train import train_step
+
+    def run() -> int:
+        for _ in range(steps):
+            train_step(net, optimiser, batch, labels)
+        synchronise(batch.device)
+        return steps * len(batch)
+
+    return run
 
 
 def synchronise(device: torch.device) -> None:

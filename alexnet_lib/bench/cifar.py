@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 import torchvision
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
@@ -22,7 +21,7 @@ from ..errors import SettingError
 from ..optimiser import PaperSGD
 from ..small_nets import SmallNet, SmallNetConfig
 from ..train import TrainSettings, make_batches
-from . import Timing, check_counts, print_table, synchronise, take_turns
+from . import Timing, check_counts, print_table, synchronise, take_turns, trainer
 
 BATCH, PADDING, CROP = 128, 4, 32
 
@@ -105,17 +104,7 @@ def stepper(images: ImageSet, scale: PixelScale, count: int, device: torch.devic
     batch, labels = next(our_batches(images, scale, device))
     net = SmallNet(SmallNetConfig(pixels="unit", start="today", classes=len(images.classes)), seed=0)
     net.to(device, memory_format=torch.channels_last)
-    optimiser = PaperSGD(net.parameters(), 1e-6)
-
-    def step() -> int:
-        for _ in range(count):
-            optimiser.zero_grad(set_to_none=True)
-            F.cross_entropy(net(batch), labels).backward()
-            optimiser.step()
-        synchronise(device)
-        return count * BATCH
-
-    return step
+    return trainer(net, PaperSGD(net.parameters(), 1e-6), batch, labels, count)
 
 
 def run(args: argparse.Namespace) -> int:

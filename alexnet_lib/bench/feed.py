@@ -9,11 +9,10 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -24,9 +23,9 @@ from ..imagenet_reader import PreparedImages
 from ..imagenet_workers import cores
 from ..model import AlexNet
 from ..training.feed import Feed
-from ..training.recipes import Recipe, named
+from ..training.recipes import Recipe, changes_of, named
 from ..training.streams import Order, Share
-from . import Timing, check_counts, print_table, synchronise, take_turns
+from . import Timing, check_counts, print_table, synchronise, take_turns, trainer
 from .augment import MinusMeanImage, PlainLighting
 from .recording import figures, write
 
@@ -37,16 +36,19 @@ def fed(images: PreparedImages, recipe: Recipe, place: str, batches: int, device
     """Makes `batches` batches as `train` does, and returns how many images that were."""
     order = Order(len(images), recipe.batch, seed=0)
     feed = Feed(images, order, Share(), device, place)
-    augment = recipe.make_augmentation(images.pixel_scale(), images.color_pca, 1)
+    augment = recipe.make_augmentation(recipe.make_scale(images), images.color_pca, 1)
+    return taker(lambda number: feed.batches(number, augment), batches, recipe.batch, device)
+
+
+def taker(make_pass: Callable[[int], Iterable], batches: int, batch: int, device: torch.device) -> Callable[[], int]:
+    """Takes so many batches, from pass 0 on in every turn, and returns how many images that were."""
 
     def run() -> int:
-        left, number = batches, 0
-        while left:
-            for _ in itertools.islice(feed.batches(number, augment), left):
-                left -= 1
-            number += 1
+        passes = (make_pass(number) for number in itertools.count())
+        for _ in itertools.islice(itertools.chain.from_iterable(passes), batches):
+            pass
         synchronise(device)
-        return batches * recipe.batch
+        return batches * batch
 
     return run
 
@@ -55,7 +57,7 @@ def their_loader(source: Path, images: PreparedImages, recipe: Recipe, workers: 
     """The usual loader on the original files, with transforms that do what the recipe does."""
     size, mean = recipe.net.input_size, images.mean_image
     edge = (images.side - size) // 2
-    lighting = recipe.make_augmentation(images.pixel_scale(), images.color_pca, 1).lighting
+    lighting = recipe.make_augmentation(recipe.make_scale(images), images.color_pca, 1).lighting
     chain = [v2.Resize(images.side), v2.CenterCrop(images.side), v2.RandomCrop(size), v2.RandomHorizontalFlip(),
              v2.PILToTensor(), v2.ToDtype(torch.float32),
              MinusMeanImage(mean[:, edge : edge + size, edge : edge + size])]  # fmt: skip
@@ -68,37 +70,21 @@ def their_loader(source: Path, images: PreparedImages, recipe: Recipe, workers: 
 def theirs(loader: DataLoader, batches: int, device: torch.device) -> Callable[[], int]:
     """As many batches of that loader, on the device. Its workers stay, but each turn begins a new pass."""
 
-    def run() -> int:
-        left = count = batches
-        while left:
-            for images, labels in itertools.islice(loader, left):
-                images.to(device), labels.to(device)
-                left -= 1
-        synchronise(device)
-        return count * loader.batch_size
+    def make_pass(_: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return ((images.to(device), labels.to(device)) for images, labels in loader)
 
-    return run
+    return taker(make_pass, batches, loader.batch_size, device)
 
 
 def stepped(images: PreparedImages, recipe: Recipe, steps: int, device: torch.device) -> Callable[[], int]:
     """Training steps on one batch that is made beforehand."""
     net = AlexNet(recipe.net, len(images.classes), seed=0).to(device, memory_format=torch.channels_last)
-    optimiser = recipe.make_optimiser(net)
     generator = torch.Generator().manual_seed(0)
     size = recipe.net.input_size
     pixels = 64 * torch.randn((recipe.batch, 3, size, size), generator=generator)
     pixels = pixels.to(device, memory_format=torch.channels_last)
     labels = torch.randint(len(images.classes), (recipe.batch,), generator=generator).to(device)
-
-    def run() -> int:
-        for _ in range(steps):
-            optimiser.zero_grad(set_to_none=True)
-            F.cross_entropy(net(pixels), labels).backward()
-            optimiser.step()
-        synchronise(device)
-        return steps * recipe.batch
-
-    return run
+    return trainer(net, recipe.make_optimiser(net), pixels, labels, steps)
 
 
 def contestants(
@@ -125,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         keep_freed_memory()
     args.workers = cores() if args.workers is None else args.workers
     images = PreparedImages(args.prepared, "train")
-    recipe = named("paper", [*(args.set or ()), *([f"batch={args.batch}"] if args.batch else [])])
+    recipe = named("paper", changes_of(args.set, batch=args.batch))
     about = f"{len(images):,} images of {images.side} pixels"
     print(f"{describe_device(device)}; {about} ({images.format}), batches of {recipe.batch}, median of {args.rounds}")
     timings = take_turns(contestants(images, recipe, args, device), args.rounds)

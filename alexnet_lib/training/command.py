@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ..bench import check_counts
 from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import DataError, SettingError, TrainingError
 from ..imagenet_reader import PreparedImages
@@ -19,16 +20,14 @@ from .engine import Cadence, Training
 from .evaluation import check_classes, count_errors, load_weights
 from .folder import RunFolder
 from .processes import join
-from .recipes import Recipe, named, recipe_of
+from .recipes import Recipe, changes_of, named, recipe_of
 from .report import Report
 
 
 def train(args: argparse.Namespace) -> int:
     """Train, or go on with the run in --out; 0 at its end, 3 where it was asked to stop."""
-    recipe = named(args.recipe, _changes(args))
-    for option in ("log_every", "save_every", "keep_every"):
-        if (given := getattr(args, option)) is not None and given < 1:
-            raise SettingError(f"--{option.replace('_', '-')} {given}: give a whole number of 1 or more")
+    recipe = named(args.recipe, changes_of(args.set, batch=args.batch, rate=args.rate, passes=args.passes))
+    check_counts(args, "log_every", "save_every", "keep_every")
     with join(args.device, args.timeout) as (group, device):
         if device.type == "cpu":
             keep_freed_memory()
@@ -41,11 +40,6 @@ def train(args: argparse.Namespace) -> int:
             with folder.held() if group.first else nullcontext(), _asked_to_stop() as asked:
                 training.should_stop = lambda: bool(asked)
                 return _run(training)
-
-
-def _changes(args: argparse.Namespace) -> list[str]:
-    own = [f"{name}={getattr(args, name)}" for name in ("batch", "rate", "passes") if getattr(args, name) is not None]
-    return [*(args.set or ()), *own]
 
 
 def _sets(data: Path, recipe: Recipe) -> tuple[PreparedImages, PreparedImages | None]:
@@ -149,15 +143,16 @@ def evaluate(args: argparse.Namespace) -> int:
     for path, _, settings in loaded:
         check_classes(settings, images, path)
     recipes = [recipe_of(settings["recipe"]) for _, _, settings in loaded]
-    sizes = {recipe.net.input_size for recipe in recipes}
-    if len(sizes) > 1:
-        raise SettingError(f"networks of {sorted(sizes)} pixels cannot be shown the same views: average alike ones")
+    size, *others = {recipe.net.input_size for recipe in recipes}
+    if others:
+        sizes = sorted([size, *others])
+        raise SettingError(f"networks of {sizes} pixels cannot be shown the same views: average alike ones")
     own = PreparedImages(args.data, "train")
-    scales = [own.pixel_scale("unit" if recipe.unit_pixels else "0-255") for recipe in recipes]
+    scales = [recipe.make_scale(own) for recipe in recipes]
     nets = [net.to(device, memory_format=torch.channels_last) for _, net, _ in loaded]
     print(f"{len(images):,} {args.split} images of {images.folder}; {', '.join(str(path) for path in paths)}")
     for which in ("centre", "ten") if args.ten_views else ("centre",):
-        counted = count_errors(nets, images, scales, sizes.copy().pop(), which=which, device=device)
+        counted = count_errors(nets, images, scales, size, which=which, device=device)
         shares = ", ".join(f"top-{k} {share:.2%}" for k, share in counted.shares.items())
         print(f"{which:6} view{'s' if which == 'ten' else ' '}: error {shares}")
     return 0

@@ -17,6 +17,7 @@ from torch import nn
 from ..augment import AugmentBatch, ColorPCA, PCALighting, PixelScale
 from ..config import AlexNetConfig, ResponseNorm
 from ..errors import SettingError
+from ..imagenet_reader import PreparedImages
 from ..optimiser import RECIPES as GROUPS
 from ..optimiser import PaperSGD, check_rate, parameter_groups
 from ..schedule import NET_145_DROPS, NET_145_END, DropsByHand, DropsOnPlateau, Schedule
@@ -89,11 +90,9 @@ class Recipe:
         """The schedule, for passes of so many steps."""
         if self.schedule == "plateau":
             return DropsOnPlateau(patience=self.patience)
-        if self.schedule == "by hand":
-            return DropsByHand(self.drops, self.passes)
         if self.schedule == "cosine":
             return CosineDecay(self.passes * steps, self.warmup * steps)
-        return DropsByHand((), self.passes)
+        return DropsByHand(self.drops, self.passes)
 
     def make_optimiser(self, net: nn.Module) -> PaperSGD:
         """The paper's update rule with this recipe's rates and decays."""
@@ -108,15 +107,13 @@ class Recipe:
         kind = AugmentBatch if self.crops else CentredBatch
         return kind(self.net.input_size, scale, lighting, reflect=self.reflect, mean_at=self.mean_at)
 
+    def make_scale(self, images: PreparedImages) -> PixelScale:
+        """What is taken off the pixels of a prepared set, and what they are divided by."""
+        return images.pixel_scale("unit" if self.unit_pixels else "0-255")
+
     def plain(self) -> dict[str, Any]:
-        """As plain values, for a run's settings.json and for comparing two recipes."""
-        return _plain(asdict(self))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
+        """As plain values, for a run's settings.json; `recipe_of` goes back, from JSON too."""
+        return asdict(self)
 
 
 def recipe_of(plain: dict[str, Any]) -> Recipe:
@@ -185,6 +182,11 @@ def named(name: str, changes: Iterable[str] = ()) -> Recipe:
     if of_net:
         of_recipe["net"] = replace(recipe.net, **of_net)
     return replace(recipe, **of_recipe)
+
+
+def changes_of(given: Iterable[str] | None, **own: object) -> list[str]:
+    """Changes for `named`: those given as FIELD=VALUE, then each of `own` that is not None."""
+    return [*(given or ()), *(f"{name}={value}" for name, value in own.items() if value is not None)]
 
 
 def _value(cls: type, name: str, text: str | None, change: str) -> Any:
