@@ -67,7 +67,7 @@ class Training:
         self.net = net.to(self.device, memory_format=torch.channels_last)
         self.optimiser = self.recipe.make_optimiser(self.net)
         self.schedule = self.recipe.make_schedule(self.steps)
-        self.scale = self.train.pixel_scale("unit" if self.recipe.unit_pixels else "0-255")
+        self.scale = self.recipe.make_scale(self.train)
         self.step, self.ended, self.best, self.saved_at = 0, "", math.inf, time.monotonic()
         self.since_line, self.since_pass = Tally(self.device), Tally(self.device)
         self.model: torch.nn.Module | None = None
@@ -132,8 +132,7 @@ class Training:
         with self.group.partner_errors("the backward pass"):
             loss.backward()
         self.optimiser.step()
-        for tally in (self.since_line, self.since_pass):
-            tally.add(logits.detach(), batch.labels, loss.detach(), self.step)
+        self.since_line.add(logits.detach(), batch.labels, loss.detach(), self.step)
         self.step += 1
         if self.step % self.cadence.log == 0 or self.step % self.steps == 0:
             self._line()
@@ -154,8 +153,8 @@ class Training:
         return torch.autocast(self.device.type, dtype)
 
     def _line(self) -> None:
-        found = self._summed(self.since_line)
-        self.since_line.clear()
+        found = self._checked(self.group.sum(self.since_line))
+        self.since_pass.take(self.since_line)
         now, done = time.monotonic(), self.step
         rate = (done - self._told[1]) * self.recipe.batch / max(now - self._told[0], 1e-9)
         self._told = (now, done)
@@ -164,9 +163,9 @@ class Training:
             "rate": self.optimiser.param_groups[0]["lr"], "images_per_second": rate, "seconds": self.seconds,
         })  # fmt: skip
 
-    def _summed(self, tally: Tally) -> Sums:
-        """What all processes counted. TrainingError, naming the step, if a loss was not a finite number."""
-        found = self.group.sum(tally).read()
+    def _checked(self, tally: Tally) -> Sums:
+        """What was counted. TrainingError, naming the step, if a loss was not a finite number."""
+        found = tally.read()
         if found.first_bad is not None:
             raise TrainingError(
                 f"the loss is not a finite number at step {found.first_bad} (pass {found.first_bad / self.steps:.2f}); "
@@ -192,7 +191,7 @@ class Training:
         return stop
 
     def _end_pass(self, number: int) -> None:
-        trained = self._summed(self.since_pass)
+        trained = self.group.sum(self.since_pass).read()
         self.since_pass.clear()
         event = {"event": "pass", "step": self.step, "pass": number + 1, "train_loss": trained.loss,
                  "train_error": trained.error, "rate": self.optimiser.param_groups[0]["lr"]}  # fmt: skip
@@ -234,10 +233,10 @@ class Training:
 
     def _save(self) -> None:
         self.saved_at = time.monotonic()
-        self._summed(self.since_pass)  # a state that has lost its numbers must not replace a good one
-        tallies = [self.group.sum(each) for each in (self.since_line, self.since_pass)]
+        line, whole = (self.group.sum(each) for each in (self.since_line, self.since_pass))
+        self._checked(line)  # a state that has lost its numbers must not replace a good one
         if self.group.first:
-            self.folder.save(self.state(*tallies))
+            self.folder.save(self.state(line, whole))
 
     def state(self, line: Tally, whole: Tally) -> dict[str, Any]:
         """All that a run needs to go on: tensors and plain values."""

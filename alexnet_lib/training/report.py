@@ -34,16 +34,13 @@ class Report:
                 self.board.add_scalar(f"{event['event']}/{name}", event[name], event["step"])
         self.bar.update(event["step"] - self.bar.n)
         if event["event"] == "step":
-            left = (self.steps * self.passes - event["step"]) * self._seconds_a_step(event)
+            left = (self.steps * self.passes - event["step"]) * event["seconds"] / event["step"]
             self.bar.set_postfix_str(
                 f"loss {event['loss']:.3f}, error {event['error']:.1%}, {event['images_per_second']:,.0f} images/s, "
                 f"{datetime.timedelta(seconds=round(left))} left"
             )
             return
         self.bar.write(line_of(event, self.passes))
-
-    def _seconds_a_step(self, event: dict[str, Any]) -> float:
-        return event["seconds"] / max(event["step"], 1)
 
 
 def line_of(event: dict[str, Any], passes: int) -> str:

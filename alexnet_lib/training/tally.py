@@ -41,6 +41,12 @@ class Tally:
         self.sums.zero_()
         self.first_bad.fill_(torch.inf)
 
+    def take(self, other: Tally) -> None:
+        """Count what `other` has counted, and clear it."""
+        self.sums += other.sums
+        self.first_bad = torch.minimum(self.first_bad, other.first_bad)
+        other.clear()
+
     def read(self) -> Sums:
         """Waits for the device."""
         loss, wrong, seen, batches, first_bad = *self.sums.tolist(), float(self.first_bad)
