@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .image_statistics import correlation_by_distance
-from .style import DASHES, FOREGROUND, MARKERS, PALETTE
+from .style import FOREGROUND, LOOKS
 
-_LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))
 PAIRS = 100
 _ON_BRIGHT = "#111111"  # pure black would take the page's colour, white on a dark page
 
@@ -53,7 +52,7 @@ def draw_kept(photographs: Mapping[str, torch.Tensor], kept: int, crop: int) -> 
 def draw_correlation(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> Figure:
     """Correlation of two pixels against their distance, a line a name; the first distance is drawn at its place."""
     fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for (name, (distances, values)), (color, dash, marker) in zip(curves.items(), _LOOKS, strict=False):
+    for (name, (distances, values)), (color, dash, marker) in zip(curves.items(), LOOKS, strict=False):
         ax.plot(distances, values, label=name, color=color, linestyle=dash, marker=marker)
     ax.axhline(0, color=FOREGROUND, linewidth=0.8)
     ax.set_xscale("log", base=2)
@@ -69,7 +68,7 @@ def draw_pairs(images: torch.Tensor, moved: torch.Tensor, distance: int) -> Figu
     The titles give the correlation over all pairs of the channel; PAIRS of them are drawn.
     """
     fig, axes = plt.subplots(1, 2, figsize=(6.4, 3.4), sharey=True)
-    for ax, some, name, look in zip(axes, (images, moved), ("photographs", "permuted"), _LOOKS, strict=False):
+    for ax, some, name, look in zip(axes, (images, moved), ("photographs", "permuted"), LOOKS, strict=False):
         green = some[:, 1:2]
         (r,) = correlation_by_distance(green, [distance])
         generator = torch.Generator().manual_seed(0)

@@ -12,17 +12,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import DASHES, FOREGROUND, HATCHES, MARKERS, PALETTE
+from .style import FOREGROUND, HATCHES, LOOKS, MARKERS, PALETTE, style_at
 
 Course = tuple[Sequence[float], Sequence[float]]
-_LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))
 _GONE = "gray"
-
-
-def look_of(place: int, every: float | int = 0.12) -> dict:
-    """Colour, dash and marker of the so-manieth entry of a figure."""
-    colour, dash, marker = _LOOKS[place % len(_LOOKS)]
-    return {"color": colour, "linestyle": dash, "marker": marker, "markevery": every}
 
 
 def draw_thinned(widths: Sequence[int], masks: Mapping[int, torch.Tensor], factor: float = 1.0) -> Figure:
@@ -66,7 +59,7 @@ def draw_against(panels: Mapping[str, tuple[torch.Tensor, torch.Tensor]], most: 
         step = max(1, wanted.numel() // most)
         dots = wanted.exp().flatten()[::step], got.exp().flatten()[::step]
         ax.plot([0, 1], [0, 1], color="gray", linestyle="-", linewidth=1, marker="")
-        ax.plot(*dots, color=_LOOKS[place][0], marker=MARKERS[place], markersize=3, linestyle="", markevery=1)
+        ax.plot(*dots, color=LOOKS[place][0], marker=MARKERS[place], markersize=3, linestyle="", markevery=1)
         ax.set(title=title, xlabel="average of the thinned networks", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes[0][0].set_ylabel("mean network")
     return fig
@@ -76,7 +69,7 @@ def draw_lines(lines: Mapping[str, Course], marked: float | None = None, **axis:
     """Lines with the axes' labels as matplotlib's `set` takes them; a dotted upright line at `marked`."""
     fig, ax = plt.subplots(figsize=(6.5, 3.8))
     for place, (name, course) in enumerate(lines.items()):
-        ax.plot(*course, label=name, **look_of(place, every=1))
+        ax.plot(*course, label=name, **style_at(place, every=1))
     if marked is not None:
         ax.axvline(marked, color="gray", linestyle=":")
     ax.set(**axis)
@@ -92,7 +85,7 @@ def draw_courses(
     for ax, (title, variants), top in zip(axes[0], panels.items(), tops, strict=True):
         for place, (name, runs) in enumerate(variants.items()):
             for seed, course in enumerate(runs):
-                ax.plot(*course, label=None if seed else name, **look_of(place, every))
+                ax.plot(*course, label=None if seed else name, **style_at(place, every))
         ax.set(title=title, xlabel=f"passes through {images:,} images", ylim=(0, top))
     handles, names = axes[0][0].get_legend_handles_labels()
     if handles:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -10,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
-from .style import FOREGROUND, cycle
+from .style import FOREGROUND, style_at
 from .valley import Valley
 
 LEVELS = (0.1, 0.5, 2.0, 6.0, 15.0)
@@ -19,8 +18,7 @@ Courses = Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]
 
 def _styles(names: Iterable[str]) -> dict[str, dict]:
     """A style of its own for every name, in order: the names here differ in a digit, and must not look alike."""
-    distinct = dict.fromkeys(names)
-    return dict(zip(distinct, itertools.cycle(cycle()), strict=False))
+    return {name: style_at(place) for place, name in enumerate(dict.fromkeys(names))}
 
 
 def draw_paths(

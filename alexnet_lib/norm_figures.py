@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from .style import DASHES, MARK_EVERY, MARKERS, PALETTE
+from .style import LOOKS, MARK_EVERY
 
 REACH = 400
-_LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))
 
 
 def response(
@@ -23,9 +22,9 @@ def draw_response(**constants: float) -> Figure:
     """A unit's response as its own activity grows (left), and as that of its neighbours does (right)."""
     activity = torch.linspace(0, REACH, 81)
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5), sharey=True)
-    for look, fixed in zip(_LOOKS, (0.0, 50.0, 200.0), strict=False):
+    for look, fixed in zip(LOOKS, (0.0, 50.0, 200.0), strict=False):
         left.plot(activity, response(activity, torch.tensor(fixed), **constants), label=f"{fixed:g}", **_line(look))
-    for look, fixed in zip(_LOOKS[3:], (25.0, 100.0, 300.0), strict=True):
+    for look, fixed in zip(LOOKS[3:], (25.0, 100.0, 300.0), strict=True):
         right.plot(activity, response(torch.tensor(fixed), activity, **constants), label=f"{fixed:g}", **_line(look))
     left.set(xlabel="the unit's own activity", ylabel="its response", ylim=(0, 150))
     right.set(xlabel="each neighbour's activity")

@@ -25,6 +25,7 @@ DASHES = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (3, 2)), (
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "//", "||", "xx", "\\\\", "++")  # lines only: a hatch of dots is 47 KB of SVG
 MARK_EVERY = 0.12
+LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))  # colour, dash and marker of a figure's n-th line
 
 # A nonlinearity keeps its colour, dash, marker and hatch in every figure; batch norm shares the hue of what follows it.
 _NAMED = {
@@ -96,6 +97,12 @@ def style_for(name: str) -> dict:
     """
     color, dash, marker, _ = _look(name)
     return {"color": color, "linestyle": dash, "marker": marker, "markevery": MARK_EVERY}
+
+
+def style_at(place: int, every: float | int = MARK_EVERY) -> dict:
+    """As `style_for`, of a figure's n-th line (from 0): neighbours never look alike, whatever their names."""
+    color, dash, marker = LOOKS[place % len(LOOKS)]
+    return {"color": color, "linestyle": dash, "marker": marker, "markevery": every}
 
 
 def bar_style_for(name: str) -> dict:

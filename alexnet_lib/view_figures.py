@@ -14,12 +14,11 @@ from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
 from .feeding import Span
-from .style import DASHES, FOREGROUND, HATCHES, MARKERS, PALETTE
+from .style import FOREGROUND, HATCHES, LOOKS, PALETTE
 from .view_measures import ViewError
 from .views import View
 
 SHOWN = 80  # pixels that a photograph is shrunk to in a slider, whose frames all hold one
-_LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))
 
 
 def shrunk(picture: torch.Tensor, side: int) -> np.ndarray:
@@ -59,7 +58,7 @@ def draw_views(pictures: torch.Tensor, titles: Sequence[str], columns: int = 5) 
 def draw_likeness(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
     """For each name, shifts as shares of a crop's side, and how alike crops are that lie so far apart."""
     fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for (name, (shifts, alike)), (colour, dash, marker) in zip(curves.items(), _LOOKS, strict=False):
+    for (name, (shifts, alike)), (colour, dash, marker) in zip(curves.items(), LOOKS, strict=False):
         ax.plot([100 * s for s in shifts], alike, label=name, color=colour, linestyle=dash, marker=marker)
     ax.set(
         xlabel="distance of two crops, % of a crop's side", ylabel="likeness (1: equal, 0: strangers)", ylim=(0, 1.05)
@@ -71,7 +70,7 @@ def draw_likeness(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]])
 def draw_learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], test: Mapping[str, float]) -> Figure:
     """Training error against passes, a line a variant, and its test error after training as a mark at the end."""
     fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for (name, (passes, errors)), (colour, dash, marker) in zip(curves.items(), _LOOKS, strict=False):
+    for (name, (passes, errors)), (colour, dash, marker) in zip(curves.items(), LOOKS, strict=False):
         ax.plot(passes, [100 * e for e in errors], color=colour, linestyle=dash, marker="", label=f"{name}, training")
         ax.plot(
             passes[-1],
@@ -91,12 +90,12 @@ def draw_learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
 def draw_errors(by_number: Sequence[ViewError], named: Mapping[str, ViewError]) -> Figure:
     """How many points the error falls below that of one view, by number of views; bars are standard errors."""
     fig, ax = plt.subplots(figsize=(6.5, 4))
-    colour, dash, marker = _LOOKS[0]
+    colour, dash, marker = LOOKS[0]
     counts, gains, errors = zip(*((e.views, 100 * e.gain, 100 * e.standard_error) for e in by_number), strict=True)
     ax.errorbar(
         counts, gains, errors, color=colour, linestyle=dash, marker=marker, capsize=3, markevery=1, label="drawn views"
     )
-    for (name, one), (colour, _, marker) in zip(named.items(), _LOOKS[1:], strict=False):
+    for (name, one), (colour, _, marker) in zip(named.items(), LOOKS[1:], strict=False):
         ax.errorbar(
             one.views, 100 * one.gain, 100 * one.standard_error, color=colour, linestyle="", marker=marker, capsize=3,
             markersize=8, markevery=1, label=name,
