@@ -128,6 +128,14 @@ def no_data_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small set as `data prepare-imagenet` leaves it, its images beside it in `source`; not to be changed."""
+    from training_cases import write_set
+
+    return write_set(tmp_path_factory.mktemp("set"))
+
+
+@pytest.fixture(scope="session")
 def small_cifar_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """140 training images: one step a pass, and 20 passes a run."""
     return write_tree(tmp_path_factory.mktemp("tree"), train=14, test=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import SMALL, small, write_set
+from training_cases import SMALL, small
 
 from alexnet_lib import bench, records
 from alexnet_lib.__main__ import main
@@ -14,11 +14,6 @@ from alexnet_lib.bench import feed
 from alexnet_lib.imagenet_reader import PreparedImages
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("set"))
 
 
 def test_ours_goes_on_into_the_next_pass_where_one_is_too_short(prepared: Path) -> None:

@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import training, words, write_set
+from training_cases import training, words
 
 from alexnet_lib import imagenet
 from alexnet_lib.__main__ import main
 from alexnet_lib.errors import SettingError
 from alexnet_lib.training.command import _too_large
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture(scope="module")

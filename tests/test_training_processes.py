@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import losses, words, write_set
+from training_cases import losses, words
 
 from alexnet_lib.__main__ import main
 from alexnet_lib.training.evaluation import load_weights
@@ -21,11 +21,6 @@ from alexnet_lib.training.folder import read_log
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("set"))
 
 
 def start(processes: int, command: list[str], *options: str) -> subprocess.Popen:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import losses, small, training, words, write_set
+from training_cases import losses, small, training, words
 
 from alexnet_lib.__main__ import main
 from alexnet_lib.errors import TrainingError
@@ -25,11 +25,6 @@ from alexnet_lib.views import ten_views
 pytestmark = pytest.mark.usefixtures("one_thread")
 KILLS = 20
 HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("set"))
 
 
 def plain(event: dict) -> dict:
