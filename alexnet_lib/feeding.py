@@ -20,6 +20,7 @@ from .errors import SettingError
 Batch = TypeVar("Batch")
 Make, Step = Callable[[], Any], Callable[[Any], None]
 WAYS = ("without", "before the step", "behind the step")
+MEASURABLE = 0.02  # of a step: turns of the same work differ by about as much
 
 
 def ahead(batches: Iterable[Batch], depth: int = 1) -> Iterator[Batch]:
@@ -101,10 +102,11 @@ def seconds_a_step(timings: dict[str, Timing]) -> dict[str, float]:
 def hidden_share(seconds: dict[str, float]) -> float | None:
     """What share of the time that making batches adds is gone behind the step: 1 all of it, 0 none, below 0 worse.
 
-    None where making them before the step added no time that could be measured.
+    None where making them before the step added less than MEASURABLE of it: a share of next to nothing says nothing.
     """
     without, before, behind = (seconds[way] for way in WAYS)
-    return (before - behind) / (before - without) if before > without else None
+    added = before - without
+    return (before - behind) / added if added > MEASURABLE * without else None
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def test_the_share_is_counted_from_what_making_adds() -> None:
     assert hidden_share(dict(zip(WAYS, (1.0, 1.5, 1.1), strict=True))) == pytest.approx(0.8)
     assert hidden_share(dict(zip(WAYS, (1.0, 1.5, 1.7), strict=True))) == pytest.approx(-0.4)
     assert hidden_share(dict(zip(WAYS, (1.0, 1.0, 1.0), strict=True))) is None
+    assert hidden_share(dict(zip(WAYS, (1.0, 1.005, 1.5), strict=True))) is None, "noise, not -99 times"
+    assert hidden_share(dict(zip(WAYS, (1.0, 1.05, 1.0), strict=True))) == pytest.approx(1.0)
 
 
 def test_times_come_from_turns(monkeypatch: pytest.MonkeyPatch) -> None:
