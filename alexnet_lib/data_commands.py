@@ -38,9 +38,16 @@ def _add_prepare_parser(commands: argparse._SubParsersAction) -> None:
                          "(default: bilinear)")
     prepare.add_argument("--val-labels", metavar="FILE", help="which validation image is of which class, where no "
                          "folders say so: Kaggle's LOC_val_solution.csv, Caffe's val.txt or lines NAME CLASS")
+    prepare.add_argument("--classes", type=_classes, metavar="N|NAMES", help="for a smaller set: so many classes, "
+                         "spread evenly over all, or these (names with commas between)")
+    prepare.add_argument("--per-class", type=int, metavar="N", help="at most so many training images of each class")
     prepare.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     prepare.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
     prepare.set_defaults(run=run_prepare)
+
+
+def _classes(text: str) -> int | list[str]:
+    return int(text) if text.isdecimal() else [name.strip() for name in text.split(",")]
 
 
 def run_fetch(args: argparse.Namespace) -> int:
@@ -72,7 +79,8 @@ def run_prepare(args: argparse.Namespace) -> int:
     from alexnet_lib.imagenet_prepare import prepare
 
     index = prepare(args.src, args.dst, side=args.side, format=args.format, quality=args.quality,
-                    resample=args.resample, jobs=args.jobs, skip_bad=args.skip_bad, val_labels=args.val_labels)
+                    resample=args.resample, jobs=args.jobs, skip_bad=args.skip_bad, val_labels=args.val_labels,
+                    classes=args.classes, per_class=args.per_class)
     print(f"prepared in {args.dst}: {len(index['classes']):,} classes, {args.side} x {args.side} pixels, {args.format}")
     for split, summary in index["splits"].items():
         _print_split(split, summary, [entry[split] for entry in index["classes"]])

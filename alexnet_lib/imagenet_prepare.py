@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from .errors import DataError, SettingError
 from .files import write_text
 from .imagenet_decode import RESAMPLES
-from .imagenet_sources import Source, find_source
+from .imagenet_sources import Source, find_source, part_of
 from .imagenet_statistics import PixelSums, Statistics, add_totals, statistics
 from .imagenet_store import (
     ENDINGS,
@@ -48,6 +48,7 @@ def prepare(
     src: str | os.PathLike, dst: str | os.PathLike, *, side: int = 256, format: str = "raw", quality: int = 95,
     resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False,
     val_labels: str | os.PathLike | None = None, images_per_shard: int | None = None,
+    classes: int | Sequence[str] | None = None, per_class: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Prepare the images of `src` into the folder `dst`, and return what dst/index.json then holds (paper, section 2).
 
@@ -58,14 +59,15 @@ def prepare(
 
     Stopped or killed at any moment, the same call goes on after the last finished shard, and the result is the same
     to the byte, whatever `jobs` (processes; default: all cores). `images_per_shard`: default by the number of images.
-    `val_labels`: see `imagenet_sources.find_source`. Where dst is prepared already, nothing is done.
+    `val_labels`: see `imagenet_sources.find_source`. `classes`, `per_class`: for a smaller set, see
+    `imagenet_sources.part_of`. Where dst is prepared already, nothing is done.
 
     DataError: nothing to read, or not the layout expected; images that cannot be decoded, all named, after the pass
     (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
     settings or versions; another process is at work in dst; the disk is full. SettingError: an option out of range.
     """
     _check(side, format, quality, resample, jobs, images_per_shard)
-    source = find_source(src, val_labels)
+    source = part_of(find_source(src, val_labels), classes, per_class)
     target = _target(Path(dst), source.folder)
     most = max(len(entries) for entries in source.splits.values())
     settings = Settings(

@@ -6,14 +6,15 @@ Nothing is decoded or unpacked here: an image is a name, a label and a place in 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import DataError
+from .errors import DataError, SettingError
 from .imagenet_labels import LABELS_HELP, read_labels, read_words
 from .imagenet_tars import TRAIN_TAR, VAL_TAR, Member, class_tars, members
 
@@ -102,6 +103,44 @@ def find_source(src: str | os.PathLike, val_labels: str | os.PathLike | None = N
     if val_labels is not None and "val" not in splits:
         raise DataError(f"--val-labels {val_labels} is given, but {folder} holds no validation images")
     return Source(folder, layout, classes, read_words(folder, classes), splits)
+
+
+def part_of(source: Source, classes: int | Sequence[str] | None = None, per_class: int | None = None) -> Source:
+    """A smaller set: some classes, and of each the first `per_class` training images in the order of their names.
+
+    classes: their names, or a number: so many, spread evenly over the list in its order, so that a few of them are not
+    all fish. Labels count the classes that are kept, in the same order; all their validation images are kept.
+    SettingError: a class that is not there, more classes than there are, or less than one.
+    """
+    names = _chosen(source, classes)
+    if per_class is not None and per_class < 1:
+        raise SettingError(f"--per-class {per_class}: give a whole number of 1 or more")
+    labels = {source.classes.index(name): label for label, name in enumerate(names)}
+    splits = {}
+    for split, entries in source.splits.items():
+        most = per_class if split == "train" else None
+        of_class: dict[int, list[Entry]] = {label: [] for label in labels.values()}
+        for entry in entries:
+            if entry.label in labels:
+                of_class[labels[entry.label]].append(entry._replace(label=labels[entry.label]))
+        splits[split] = [entry for some in of_class.values() for entry in some[:most]]
+    words = tuple(source.words[source.classes.index(name)] for name in names)
+    return replace(source, classes=names, words=words, splits=splits)
+
+
+def _chosen(source: Source, classes: int | Sequence[str] | None) -> tuple[str, ...]:
+    there = source.classes
+    if classes is None:
+        return there
+    if isinstance(classes, int):
+        if not 1 <= classes <= len(there):
+            raise SettingError(f"--classes {classes}: {source.folder} holds {len(there):,}; give 1 or more of them")
+        return tuple(there[i * len(there) // classes] for i in range(classes))
+    if missing := [name for name in classes if name not in there]:
+        near = difflib.get_close_matches(missing[0], there, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise SettingError(f"--classes: {source.folder} holds no class {missing[0]!r}{hint}")
+    return tuple(name for name in there if name in set(classes))
 
 
 def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
