@@ -82,9 +82,17 @@ class Difference:
     standard_error: float | None
     seeds: int
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the mean over seeds, by Student's t; endless for one seed."""
+        reach = T95[min(self.seeds, len(T95)) - 1]
+        reach = math.inf if self.standard_error is None else reach * self.standard_error
+        return self.mean - reach, self.mean + reach
+
     def verdict(self, expected_sign: int) -> str:
         """Is the sign the expected one: "agrees" or "differs", or "undecided" where 0 is inside the 95% interval."""
-        if self.standard_error is None or abs(self.mean) <= T95[min(self.seeds, len(T95)) - 1] * self.standard_error:
+        low, high = self.interval
+        if low <= 0 <= high:
             return "undecided"
         return "agrees" if self.mean * expected_sign > 0 else "differs"
 
