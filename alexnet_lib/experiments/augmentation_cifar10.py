@@ -88,25 +88,30 @@ def rows_with_views(found: Mapping[str, VariantResult]) -> list[list[str]]:
     return rows
 
 
+def few_and_more(root: Path | None = None) -> tuple[dict[str, VariantResult], dict[int, VariantResult]] | None:
+    """The longest complete records of FEW images by variant, and of those as they are by number; None if some lack."""
+    for passes in ("240", "40"):
+        few = results_of(NAME, [f"{FEW}-images-{passes}-passes"], LABELS, root)
+        more = results_of(NAME, [f"more-images-{passes}-passes"], map(str, MORE), root)
+        if {"both", "neither"} <= set(few) and len(more) == len(MORE):
+            return few, {FEW: few["neither"]} | {size: more[str(size)] for size in MORE}
+    return None
+
+
 def worth_recorded(root: Path | None = None) -> tuple[list[list[str]], list[str], float | None]:
     """What FEW augmented images are worth, from the longest records that are complete.
 
     Returns rows (images, how used, test error), the records' keys, and the number of images as they are that would give
     the same error: None where it is not recorded, or not between the smallest and the largest set.
     """
-    for passes in ("240", "40"):
-        few = results_of(NAME, [f"{FEW}-images-{passes}-passes"], LABELS, root)
-        more = results_of(NAME, [f"more-images-{passes}-passes"], map(str, MORE), root)
-        if not {"both", "neither"} <= set(few) or len(more) < len(MORE):
-            continue
-        plain = {FEW: few["neither"]} | {size: more[str(size)] for size in MORE}
-        rows = [[f"{n:,}", "as they are", mean_and_spread(one.test_error.values())] for n, one in plain.items()]
-        rows.append([f"{FEW:,}", LABELS["both"], mean_and_spread(few["both"].test_error.values())])
-        means = {n: statistics.mean(one.test_error.values()) for n, one in plain.items()}
-        worth = images_worth(means, statistics.mean(few["both"].test_error.values()))
-        return rows, keys_of(few) + keys_of(more), worth
-    return (
-        [[f"{n:,}", "as they are", NOT_RUN] for n in (FEW, *MORE)] + [[f"{FEW:,}", LABELS["both"], NOT_RUN]],
-        [],
-        None,
-    )
+    found = few_and_more(root)
+    if found is None:
+        rows = [[f"{n:,}", "as they are", NOT_RUN] for n in (FEW, *MORE)]
+        return [*rows, [f"{FEW:,}", LABELS["both"], NOT_RUN]], [], None
+    few, plain = found
+    rows = [[f"{n:,}", "as they are", mean_and_spread(one.test_error.values())] for n, one in plain.items()]
+    rows.append([f"{FEW:,}", LABELS["both"], mean_and_spread(few["both"].test_error.values())])
+    means = {n: statistics.mean(one.test_error.values()) for n, one in plain.items()}
+    worth = images_worth(means, statistics.mean(few["both"].test_error.values()))
+    keys = keys_of(few) + [one.key for n, one in plain.items() if n != FEW]
+    return rows, keys, worth
