@@ -6,6 +6,7 @@ S, S) already on the pixel scale that they were trained with.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from ..dropout_nets import DropoutNet
 from ..gradient_noise import gradients, noise_to_signal
 from ..optimiser import PaperSGD
 from ..train import train_step
-from .comparison_results import NOT_RUN, VariantResult
+from .comparison_results import NOT_RUN, Difference, VariantResult, difference
 from .watching import Course, courses, passes_to_settle, passes_until, times_as_long
 
 Sampled = tuple[Averages, list[Averages]]
@@ -173,10 +174,16 @@ def factors(passes: Passes, name: str, against: str = "none") -> str:
     return ", ".join(f"{factor:.1f}" for factor in found.values()) or "not reached"
 
 
-def verdict_on_passes(passes: Passes, name: str = "rate-0.5", against: str = "none") -> str:
-    """For C17: "agrees in direction" if it took longer from every seed, "differs" if from none, else "undecided"."""
+def change_in_passes(passes: Passes, name: str = "rate-0.5", against: str = "none") -> Difference | None:
+    """By how much the log of a variant's passes is higher than that of `against`, seed by seed; None without a pair."""
     found = times_as_long(passes.get(name, {}), passes.get(against, {}))
-    if not found:
+    return difference({seed: math.log(factor) for seed, factor in found.items()}, dict.fromkeys(found, 0.0))
+
+
+def verdict_on_passes(passes: Passes, name: str = "rate-0.5", against: str = "none") -> str:
+    """For C17: "agrees in direction" if it took longer, "differs" if less long, "undecided" if it may be chance."""
+    change = change_in_passes(passes, name, against)
+    if change is None:
         return "not tested"
-    longer = [factor > 1 for factor in found.values()]
-    return "agrees in direction" if all(longer) else "undecided" if any(longer) else "differs"
+    said = change.verdict(1)
+    return "agrees in direction" if said == "agrees" else said
