@@ -28,14 +28,17 @@ class PaperSGD(torch.optim.Optimizer):
 
     The learning rate is inside the velocity (torch.optim.SGD keeps it outside, so that after a change of the rate the
     two differ until the old velocity has died away), and the decay is multiplied by the rate. While the rate stays
-    the same the two give the same weights. Raises SettingError for a rate that is not a positive number, a momentum
-    outside [0, 1) and a negative decay, also in a group of its own.
+    the same the two give the same weights. fused: read and write each number once a step instead of several times,
+    where PyTorch can; sums are rounded otherwise, so the last digits differ. Raises SettingError for a rate that is
+    not a positive number, a momentum outside [0, 1) and a negative decay, also in a group of its own.
     """
 
     def __init__(
-        self, params: Iterable[torch.nn.Parameter], rate: float, momentum: float = 0.9, weight_decay: float = 0.0
-    ):
+        self, params: Iterable[torch.nn.Parameter], rate: float, momentum: float = 0.9, weight_decay: float = 0.0,
+        *, fused: bool = False,
+    ):  # fmt: skip
         super().__init__(params, {"lr": rate, "momentum": momentum, "weight_decay": weight_decay})
+        self.fused = fused
 
     def add_param_group(self, param_group: dict) -> None:
         """As torch's; each group's own rate ("lr"), momentum and decay must be usable too, else SettingError."""
@@ -57,11 +60,14 @@ class PaperSGD(torch.optim.Optimizer):
             weights = [w for w in group["params"] if w.grad is not None]
             if not weights:
                 continue
-            velocities = [self._velocity(w) for w in weights]
+            gradients, velocities = [w.grad for w in weights], [self._velocity(w) for w in weights]
+            if self.fused and group["momentum"] and _alike(weights, gradients, velocities):
+                _step_at_once(weights, gradients, velocities, group)
+                continue
             torch._foreach_mul_(velocities, group["momentum"])
             if group["weight_decay"]:
                 torch._foreach_add_(velocities, weights, alpha=-group["weight_decay"] * group["lr"])
-            torch._foreach_add_(velocities, [w.grad for w in weights], alpha=-group["lr"])
+            torch._foreach_add_(velocities, gradients, alpha=-group["lr"])
             torch._foreach_add_(weights, velocities)
         return loss
 
@@ -70,6 +76,29 @@ class PaperSGD(torch.optim.Optimizer):
         if "velocity" not in state:
             state["velocity"] = torch.zeros_like(weight)
         return state["velocity"]
+
+
+def _alike(weights: list[torch.Tensor], gradients: list[torch.Tensor], velocities: list[torch.Tensor]) -> bool:
+    """Whether all are of one type on one device, and each three lie alike in memory: what the fused kernel takes."""
+    first = weights[0]
+    return first.device.type in ("cpu", "cuda") and all(
+        w.stride() == g.stride() == v.stride() and {w.dtype, g.dtype, v.dtype} == {first.dtype}
+        and {w.device, g.device, v.device} == {first.device} and g.layout == torch.strided
+        for w, g, v in zip(weights, gradients, velocities, strict=True)
+    )  # fmt: skip
+
+
+def _step_at_once(
+    weights: list[torch.Tensor], gradients: list[torch.Tensor], velocities: list[torch.Tensor], group: dict
+) -> None:
+    """The paper's rule out of the kernel of torch's fused SGD: b <- m b + (1 - dampening) (g + d w); w <- w - lr b.
+
+    With dampening 1 + rate its buffer is the paper's velocity, and with lr = -1 the weights move by it.
+    """
+    torch._fused_sgd_(
+        weights, gradients, velocities, weight_decay=group["weight_decay"], momentum=group["momentum"],
+        lr=-1.0, dampening=1 + group["lr"], nesterov=False, maximize=False, is_first_step=False,
+    )  # fmt: skip
 
 
 def parameter_groups(

@@ -56,6 +56,47 @@ def test_at_a_constant_rate_it_is_torchs_sgd(momentum: float, decay: float) -> N
             torch.testing.assert_close(velocity, -0.05 * buffer, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_fused_is_the_same_rule_through_changes_of_the_rate(momentum: float, decay: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=generator) for shape in ((300,), (4, 3, 5, 5), (7, 9))]
+    plain, fused = ([torch.nn.Parameter(w.clone()) for w in start] for _ in range(2))
+    for net in (plain, fused):
+        net[1].data = net[1].data.contiguous(memory_format=torch.channels_last)
+    both = [PaperSGD(net, 0.1, momentum, decay, fused=net is fused) for net in (plain, fused)]
+    for rate in (0.1, 0.01, 0.001):
+        for _ in range(10):
+            gradients = [torch.randn(w.shape, generator=generator) for w in start]
+            for optimiser, net in zip(both, (plain, fused), strict=True):
+                optimiser.param_groups[0]["lr"] = rate
+                for w, gradient in zip(net, gradients, strict=True):
+                    w.grad = torch.empty_like(w).copy_(gradient)
+                optimiser.step()
+    assert (plain[0] - start[0]).abs().max() > 0.1
+    for one, other in zip(plain, fused, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=2e-6)
+        velocities = (optimiser.state[w]["velocity"] for optimiser, w in zip(both, (one, other), strict=True))
+        torch.testing.assert_close(*velocities, rtol=1e-5, atol=2e-6)
+
+
+def test_fused_is_asked_for_and_given_only_what_lies_alike_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel for CPUs goes through memory as it lies: with other strides it would pair the wrong numbers."""
+    calls, kernel = [], torch._fused_sgd_
+    monkeypatch.setattr(torch, "_fused_sgd_", lambda *given, **more: (calls.append(1), kernel(*given, **more)))
+    start = torch.randn(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
+    gradient = torch.randn(4, 3, 5, 5)
+    expected = start - 0.1 * gradient
+    for fused, given, used in ((False, torch.empty_like(start), 0), (True, torch.empty_like(start), 1),
+                               (True, torch.empty(start.shape), 0)):  # fmt: skip
+        w = torch.nn.Parameter(start.clone())
+        w.grad = given.copy_(gradient)
+        PaperSGD([w], 0.1, 0.9, fused=fused).step()
+        torch.testing.assert_close(w.detach(), expected)
+        assert len(calls) == used
+        calls.clear()
+
+
 def test_after_a_drop_of_the_rate_the_old_velocity_is_not_divided() -> None:
     """Rate divided by 10: torch's SGD divides the velocity too, the paper's rule lets it run on.
 

@@ -97,7 +97,7 @@ class Recipe:
     def make_optimiser(self, net: nn.Module) -> PaperSGD:
         """The paper's update rule with this recipe's rates and decays."""
         groups = parameter_groups(net, self.groups, self.rate, self.weight_decay, self.momentum)
-        return PaperSGD(groups, self.rate, self.momentum, self.weight_decay)
+        return PaperSGD(groups, self.rate, self.momentum, self.weight_decay, fused=True)
 
     def make_augmentation(self, scale: PixelScale, pca: ColorPCA, number: int) -> AugmentBatch:
         """From bytes to what the network is trained on, in pass `number` (from 1). The mean and the axes are given."""
