@@ -31,7 +31,7 @@ def _recorded(first: str, last: str, variants: Mapping[str, float], root: Path |
 
 def early_error(result: VariantResult) -> dict[int, float]:
     """By seed, the training error of the second pass as it was counted in training; runs that diverged are left out."""
-    runs = [one for one in result.record["curves"] if not one["pilot"] and one["diverged_at"] is None]
+    runs = [one for one in result.record["curves"] if not one["pilot"] and one.get("diverged_at") is None]
     return {one["seed"]: one["curve"]["pass_error"][EARLY - 1] for one in runs}
 
 
