@@ -11,14 +11,18 @@ from ..errors import SettingError
 def _registry() -> dict[str, ModuleType]:
     # Imported on asking, so that `import alexnet_lib.experiments` stays quick.
     from . import (
+        ablations,
         augmentation_cifar10,
         dropout_cifar10,
+        ensemble,
         learning_cifar10,
         lighting_cifar10,
         lrn_cifar10,
         mean_cifar10,
         pooling_cifar10,
         relu_vs_tanh,
+        sixth_conv,
+        tiny_imagenet,
     )
 
     modules = (
@@ -30,6 +34,10 @@ def _registry() -> dict[str, ModuleType]:
         mean_cifar10,
         lighting_cifar10,
         learning_cifar10,
+        tiny_imagenet,
+        ablations,
+        ensemble,
+        sixth_conv,
     )
     return {module.NAME: module for module in modules}
 

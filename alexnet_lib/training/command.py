@@ -37,7 +37,7 @@ def train(args: argparse.Namespace) -> int:
         # Built before the folder is begun: settings that cannot be built leave nothing behind.
         with _too_large(recipe.batch, device):
             training = Training(recipe, *sets, args.seed, device, folder, group, cadence, args.feed, args.compile)
-            with folder.held() if group.first else nullcontext(), _asked_to_stop() as asked:
+            with folder.held() if group.first else nullcontext(), asked_to_stop() as asked:
                 training.should_stop = lambda: bool(asked)
                 return _run(training)
 
@@ -101,7 +101,7 @@ def _say(training: Training) -> None:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
+def asked_to_stop() -> Iterator[list[int]]:
     """Ctrl-C and a request to end (SIGTERM, as clusters send) let the step end and the state be saved.
 
     The signals that came are in the list; a second Ctrl-C ends at once.

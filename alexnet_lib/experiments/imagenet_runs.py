@@ -1,0 +1,100 @@
+"""One training run of a study on Tiny ImageNet: trained to its end in a folder of its own, then measured once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+
+from ..files import atomic_path, write_text
+from ..imagenet_reader import PreparedImages
+from ..model import AlexNet
+from ..training.command import asked_to_stop, settings_of
+from ..training.engine import Cadence, Training
+from ..training.evaluation import count_errors
+from ..training.folder import RunFolder, read_log
+from ..training.recipes import Recipe
+
+OUTCOME, FINAL = "outcome.json", "final"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a run needs: the prepared images, the folder for the runs of its variant, and the device."""
+
+    prepared: Path
+    runs: Path
+    device: torch.device
+
+    def folder(self, seed: int) -> Path:
+        """The run's own folder."""
+        return self.runs / f"seed-{seed}"
+
+
+def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
+    """Train to the end, taken up where it was, and measure: what a record keeps of the run.
+
+    Raises KeyboardInterrupt, with the state saved, if it is asked to stop.
+    """
+    folder = place.folder(seed)
+    images, val = PreparedImages(place.prepared, "train"), PreparedImages(place.prepared, "val")
+    run_folder = RunFolder(folder, settings_of(recipe, images, seed))
+    with run_folder.held(), asked_to_stop() as asked:
+        if (folder / OUTCOME).is_file():
+            return json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
+        training = Training(recipe, images, val, seed, place.device, run_folder, cadence=Cadence(log=20, minutes=2.0))
+        training.should_stop = lambda: bool(asked)
+        if training.run() == "stopped":
+            print(f"stopped in {folder}; the same command goes on from here")
+            raise KeyboardInterrupt
+        outcome = measured(training, read_log(folder))
+        training.folder.save_weights(FINAL, training.net, {})
+        write_text(folder / OUTCOME, json.dumps(outcome) + "\n")
+        shutil.rmtree(run_folder.checkpoints)
+        (folder / "best.safetensors").unlink()
+        return outcome
+
+
+def measured(training: Training, log: list[dict[str, Any]]) -> dict[str, Any]:
+    """Errors of a finished run's weights: training and validation images by the centre view, the latter by ten too."""
+    recipe, began = training.recipe, time.monotonic()
+    passes = [event for event in log if event["event"] == "pass"]
+    training.net.eval()
+
+    def shares(images: PreparedImages, which: str) -> dict[int, float]:
+        return count_errors([training.net], images, [training.scale], recipe.net.input_size, which=which,
+                            device=training.device, autocast=training.autocast).shares  # fmt: skip
+
+    found = {which: shares(training.val, which) for which in ("centre", "ten")}
+    names = {"passes": "pass", "pass_error": "train_error", "loss": "train_loss", "validation_error": "val_top1",
+             "rate": "rate"}  # fmt: skip
+    return {
+        "seed": training.seed, "pilot": False, "ended": training.ended, "rate": recipe.rate,
+        "test_error": found["centre"][1], "views_error": {"ten": found["ten"][1]},
+        "top5_error": {which: of.get(5) for which, of in found.items()},
+        "training_error": shares(training.train, "centre")[1],
+        "seconds": passes[-1]["seconds"] + time.monotonic() - began,
+        "curve": {name: [event[key] for event in passes] for name, key in names.items()},
+    }  # fmt: skip
+
+
+def final_net(recipe: Recipe, place: Workplace, seed: int, classes: int) -> AlexNet:
+    """The network of a run that has ended, in evaluation mode on the device."""
+    net = AlexNet(recipe.net, classes, seed=0)
+    net.load_state_dict(load_file(place.folder(seed) / f"{FINAL}.safetensors"))
+    return net.to(place.device, memory_format=torch.channels_last).eval()
+
+
+def kernels_file(place: Workplace, seed: int, record: Path) -> Path:
+    """Write a run's first-layer kernels, float16, beside its record: what Figure 3 of the paper shows; the path."""
+    weights = load_file(place.folder(seed) / f"{FINAL}.safetensors")["conv1.weight"]
+    path = record.with_name(f"{record.stem}_seed-{seed}_conv1.safetensors")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save({"conv1.weight": weights.half().contiguous()}))
+    return path
