@@ -40,6 +40,8 @@ def said(capsys: pytest.CaptureFixture, words: list[str]) -> str:
         (["--set", "net.input_size=100"], "was prepared with 72 pixels, and the network takes crops of 100"),
         (["--set", "net.input_size=40"], "a window of 3 does not fit into 1 pixels"),
         (["--device", "tpu"], "device 'tpu' is not known"),
+        (["--compile", "fast"], "--compile 'fast' is not known; use one of default, reduce-overhead"),
+        (["--compile", "reduce-overhead"], "CUDA graphs, on a GPU; give --compile alone"),
     ],
 )
 def test_options_that_do_not_fit(

@@ -23,7 +23,8 @@ def add_train_parser(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     command.add_argument("--feed", default="auto", metavar="F", help="where images are held: mapped, memory, device "
                          "(default: on the GPU if they fit, else mapped)")  # fmt: skip
-    command.add_argument("--compile", action="store_true", help="torch.compile the network")
+    command.add_argument("--compile", nargs="?", const="default", default="", metavar="MODE",
+                         help="torch.compile the network; reduce-overhead: with CUDA graphs")  # fmt: skip
     command.add_argument("--log-every", type=int, default=50, metavar="N", help="steps between lines (default: 50)")
     command.add_argument("--save-every", type=int, metavar="N", help="steps between checkpoints (default: 10 minutes)")
     command.add_argument("--keep-every", type=int, metavar="N", help="passes between weights to keep (default: none)")

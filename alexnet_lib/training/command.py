@@ -23,14 +23,20 @@ from .processes import join
 from .recipes import Recipe, changes_of, named, recipe_of
 from .report import Report
 
+COMPILE_MODES = ("", "default", "reduce-overhead")
+
 
 def train(args: argparse.Namespace) -> int:
     """Train, or go on with the run in --out; 0 at its end, 3 where it was asked to stop."""
     recipe = named(args.recipe, changes_of(args.set, batch=args.batch, rate=args.rate, passes=args.passes))
     check_counts(args, "log_every", "save_every", "keep_every")
+    if args.compile not in COMPILE_MODES:
+        raise SettingError(f"--compile {args.compile!r} is not known; use one of {', '.join(COMPILE_MODES[1:])}")
     with join(args.device, args.timeout) as (group, device):
         if device.type == "cpu":
             keep_freed_memory()
+            if args.compile == "reduce-overhead":
+                raise SettingError("--compile reduce-overhead works by CUDA graphs, on a GPU; give --compile alone")
         sets = _sets(Path(args.data), recipe)
         folder = RunFolder(args.out, settings_of(recipe, sets[0], args.seed))
         cadence = Cadence(log=args.log_every, save=args.save_every, keep=args.keep_every)

@@ -55,7 +55,7 @@ class Training:
     group: Group = field(default_factory=Group)
     cadence: Cadence = field(default_factory=Cadence)
     feed: str = "auto"
-    compiled: bool = False
+    compiled: str = ""  # a mode of torch.compile, or not at all
     report: Callable[[dict[str, Any]], None] = lambda event: None
     should_stop: Callable[[], bool] = lambda: False
 
@@ -106,29 +106,33 @@ class Training:
         if self.group.first:
             self.folder.cut_log(self.step)
         self._told = (time.monotonic(), self.step)
+        if self.device.type == "cuda":  # batches are all of one size: the time to try algorithms comes back
+            torch.backends.cudnn.benchmark = True
         self.model = self.group.wrap(self.net)
         if self.compiled:
-            self.model = torch.compile(self.model)
+            self.model = torch.compile(self.model, mode=self.compiled)
 
     def _one_pass(self) -> None:
         number = self.number
         augment = self.recipe.make_augmentation(self.scale, self.train.color_pca, number + 1)
         with contextlib.closing(self.source.batches(number, augment, self.step % self.steps)) as batches:
             for batch in batches:
-                self._one_step(batch)
+                self.one_step(batch)
                 if self.step % self.steps and self._pause():
                     return
         self._end_pass(number)
 
-    def _one_step(self, batch: Batch) -> None:
+    def one_step(self, batch: Batch) -> None:
+        """One update, after `take_up`."""
         if hasattr(self.schedule, "before_step"):
             self.schedule.before_step(self.optimiser, self.step)
         self._seed_masks()
         self.net.train()
+        # Before the forward pass: its CUDA graph may put new numbers where the last gradients are.
+        self.optimiser.zero_grad(set_to_none=True)
         with self.autocast():
             logits = self.model(batch.pixels)
         loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.recipe.smoothing)
-        self.optimiser.zero_grad(set_to_none=True)
         with self.group.partner_errors("the backward pass"):
             loss.backward()
         self.optimiser.step()
