@@ -7,29 +7,39 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import DataError
+from ..errors import DataError, first_line
 from ..imagenet_reader import PreparedImages
 from ..imagenet_workers import cores
 from ..model import AlexNet
-from ..training.feed import Feed
+from ..training.feed import ROOM, Feed
 from ..training.recipes import Recipe, changes_of, named
 from ..training.streams import Order, Share
 from . import Timing, check_counts, print_table, synchronise, take_turns, trainer
 from .augment import MinusMeanImage, PlainLighting
-from .recording import figures, write
+from .recording import figures, without_folders, write
 
 STEP, THEIRS = "a training step, the batch at hand", "torchvision ImageFolder, DataLoader"
+
+
+def held_place(images: PreparedImages, device: torch.device) -> str | None:
+    """Where all the images can be held: on the GPU, or in the memory of a computer without; None: they do not fit."""
+    needed = len(images) * images.side**2 * 3
+    if device.type == "cuda":
+        return "device" if needed < ROOM * torch.cuda.mem_get_info(device)[0] else None
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return "memory" if needed < ROOM * whole else None
 
 
 def fed(images: PreparedImages, recipe: Recipe, place: str, batches: int, device: torch.device) -> Callable[[], int]:
@@ -53,8 +63,13 @@ def taker(make_pass: Callable[[int], Iterable], batches: int, batch: int, device
     return run
 
 
-def their_loader(source: Path, images: PreparedImages, recipe: Recipe, workers: int) -> DataLoader:
-    """The usual loader on the original files, with transforms that do what the recipe does."""
+def their_loader(
+    source: Path, images: PreparedImages, recipe: Recipe, workers: int, batches: int | None = None
+) -> DataLoader:
+    """The usual loader on the original files, with transforms that do what the recipe does.
+
+    batches: how many a pass has (default: as many as the files fill). DataError: of PreparedClasses.
+    """
     size, mean = recipe.net.input_size, images.mean_image
     edge = (images.side - size) // 2
     lighting = recipe.make_augmentation(recipe.make_scale(images), images.color_pca, 1).lighting
@@ -62,8 +77,32 @@ def their_loader(source: Path, images: PreparedImages, recipe: Recipe, workers: 
              v2.PILToTensor(), v2.ToDtype(torch.float32),
              MinusMeanImage(mean[:, edge : edge + size, edge : edge + size])]  # fmt: skip
     chain += [PlainLighting(lighting)] if lighting else []
-    folder = ImageFolder(source, v2.Compose(chain))
-    return DataLoader(folder, recipe.batch, shuffle=True, num_workers=workers, drop_last=True,
+    return loader_of(PreparedClasses(source, images, v2.Compose(chain)), recipe.batch, workers, batches)
+
+
+class PreparedClasses(ImageFolder):
+    """torchvision's ImageFolder of the classes of a prepared set, with its labels; other folders are left out.
+
+    DataError: a class without images, or a folder that is not there.
+    """
+
+    def __init__(self, source: Path, images: PreparedImages, transform: Callable | None = None):
+        self.wanted = images.classes
+        try:
+            super().__init__(source, transform)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DataError(f"--source {source} is no folder of this set's class folders: {first_line(error)}; give "
+                            "the training images it was prepared from") from error  # fmt: skip
+
+    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
+        """What ImageFolder asks: the classes, and the label of each."""
+        return list(self.wanted), {name: label for label, name in enumerate(self.wanted)}
+
+
+def loader_of(folder: ImageFolder, batch: int, workers: int, batches: int | None = None) -> DataLoader:
+    """The usual DataLoader, shuffled, of whole batches; `batches` of them a pass, or as many as the files fill."""
+    sampler = RandomSampler(folder, num_samples=batches * batch if batches else None)
+    return DataLoader(folder, batch, sampler=sampler, num_workers=workers, drop_last=True,
                       persistent_workers=workers > 0, pin_memory=torch.cuda.is_available())  # fmt: skip
 
 
@@ -91,14 +130,29 @@ def contestants(
     images: PreparedImages, recipe: Recipe, args: argparse.Namespace, device: torch.device
 ) -> dict[str, Callable[[], int]]:
     """What is measured, by name; each returns how many images it made or trained on."""
-    held = "memory" if device.type == "cpu" else "device"
-    found = {f"ours, {place}": fed(images, recipe, place, args.batches, device) for place in ("mapped", held)}
+    places = [place for place in ("mapped", held_place(images, device)) if place]
+    found = {f"ours, {place}": fed(images, recipe, place, args.batches, device) for place in places}
     if args.source:
         loader = their_loader(Path(args.source), images, recipe, args.workers)
         if len(loader.dataset) < recipe.batch:
             raise DataError(f"{args.source} holds {len(loader.dataset)} images, less than a batch of {recipe.batch}")
         found[f"{THEIRS}, {args.workers} worker(s)"] = theirs(loader, args.batches, device)
+        found |= _decoders(images, recipe, args, device)
     return found | {STEP: stepped(images, recipe, args.steps, device)}
+
+
+def _decoders(
+    images: PreparedImages, recipe: Recipe, args: argparse.Namespace, device: torch.device
+) -> dict[str, Callable[[], int]]:
+    """torchvision's JPEG decoder on the cores, and where there is one, on the GPU."""
+    from .jpeg import PLACES, decoded  # which imports this module
+
+    files, threads = PreparedClasses(Path(args.source), images), max(1, args.workers)
+    return {
+        f"JPEG files decoded on {place} (torchvision), {threads} thread(s)":
+            decoded(files, images, recipe, args.batches, device, threads, place)
+        for place in (PLACES if device.type == "cuda" else PLACES[:1])
+    }  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -120,7 +174,8 @@ def run(args: argparse.Namespace) -> int:
         result = {"batch": recipe.batch, "size": recipe.net.input_size, "images_per_second": figures(timings)}
         data = {"name": about, "source": "prepared images", "checksum": images.index["source"]["digest"],
                 "images": len(images), "stand_in": False}  # fmt: skip
-        circumstances = {"rounds": args.rounds, "seconds": time.perf_counter() - began, "words": sys.argv[3:]}
+        words = without_folders(sys.argv[3:], DIR=args.prepared, SRC=args.source)
+        circumstances = {"rounds": args.rounds, "seconds": time.perf_counter() - began, "words": words}
         path = write("feed", result, device=device, dataset=data, out=args.out, claims=("C15",), **circumstances)
         print(f"recorded in {path}")
     return 0

@@ -16,25 +16,28 @@ from torch import nn
 from ..config import AlexNetConfig, ablations
 from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import SettingError
+from ..layers import LocalResponseNorm
 from ..model import AlexNet
 from ..optimiser import PaperSGD
 from ..two_gpu import TwoGPUAlexNet
 from . import DTYPES, Timing, check_counts, print_table, synchronise, take_turns
-from .lrn import FRAMEWORK
 from .recording import figures, write
 
 OURS = "alexnet_lib, the paper's"
 
 
 class FrameworkNorm(nn.Module):
-    """The framework's LRN within two columns: the paper's formula from its parts."""
+    """The framework's LRN within columns: the formula of one of ours (default: the paper's) from its parts."""
 
-    def __init__(self) -> None:
+    def __init__(self, ours: LocalResponseNorm | None = None) -> None:
         super().__init__()
-        self.norm = nn.LocalResponseNorm(5, **FRAMEWORK)
+        ours = ours or LocalResponseNorm(columns=2)
+        alpha = ours.alpha if ours.average else ours.alpha * ours.n
+        self.columns = ours.columns
+        self.norm = nn.LocalResponseNorm(ours.n, alpha=alpha, beta=ours.beta, k=ours.k)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(x.reshape(2 * len(x), -1, *x.shape[2:])).reshape(x.shape)
+        return self.norm(x.reshape(self.columns * len(x), -1, *x.shape[2:])).reshape(x.shape)
 
 
 def with_framework_norm() -> AlexNet:

@@ -21,6 +21,14 @@ def figures(timings: dict[str, Timing]) -> dict[str, dict[str, float]]:
     return {name: {"median": t.median, "lowest": t.lowest, "highest": t.highest} for name, t in timings.items()}
 
 
+def without_folders(words: Sequence[str], **named: str | None) -> list[str]:
+    """The command's words with a name in the place of each folder, which only one machine has."""
+    names = {folder: name for name, folder in named.items() if folder}
+    options = (word.partition("=") if word.startswith("--") else (word, "", "") for word in words)
+    return [f"{option}={names.get(value, value)}" if equals else names.get(option, option)
+            for option, equals, value in options]  # fmt: skip
+
+
 def write(
     what: str,
     result: dict[str, Any],
