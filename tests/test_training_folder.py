@@ -131,5 +131,5 @@ def test_the_log_is_cut_to_the_checkpoint_and_forgives_a_last_line_cut_short(tmp
 
 def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
     net = torch.nn.Linear(3, 2)
-    path = RunFolder(tmp_path, SETTINGS).save_weights("best", net, {"pass": "3"})
+    path = RunFolder(tmp_path, SETTINGS).save_weights("best", net.state_dict(), {"pass": "3"})
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in load_file(path).items())

@@ -54,7 +54,7 @@ def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
             print(f"stopped in {folder}; the same command goes on from here")
             raise KeyboardInterrupt
         outcome = measured(training, read_log(folder))
-        training.folder.save_weights(FINAL, training.net, {})
+        training.folder.save_weights(FINAL, training.net.state_dict(), {})
         write_text(folder / OUTCOME, json.dumps(outcome) + "\n")
         shutil.rmtree(run_folder.checkpoints)
         (folder / "best.safetensors").unlink()
@@ -62,24 +62,20 @@ def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
 
 
 def measured(training: Training, log: list[dict[str, Any]]) -> dict[str, Any]:
-    """Errors of a finished run's weights: training and validation images by the centre view, the latter by ten too."""
+    """Errors of a finished run's weights: of validation images, which its log has, and of training images' centres."""
     recipe, began = training.recipe, time.monotonic()
     passes = [event for event in log if event["event"] == "pass"]
+    last = passes[-1]
     training.net.eval()
-
-    def shares(images: PreparedImages, which: str) -> dict[int, float]:
-        return count_errors([training.net], images, [training.scale], recipe.net.input_size, which=which,
-                            device=training.device, autocast=training.autocast).shares  # fmt: skip
-
-    found = {which: shares(training.val, which) for which in ("centre", "ten")}
+    trained = count_errors([training.net], training.train, [training.scale], recipe.net.input_size,
+                           device=training.device, autocast=training.autocast).shares  # fmt: skip
     names = {"passes": "pass", "pass_error": "train_error", "loss": "train_loss", "validation_error": "val_top1",
              "rate": "rate"}  # fmt: skip
     return {
         "seed": training.seed, "pilot": False, "ended": training.ended, "rate": recipe.rate,
-        "test_error": found["centre"][1], "views_error": {"ten": found["ten"][1]},
-        "top5_error": {which: of.get(5) for which, of in found.items()},
-        "training_error": shares(training.train, "centre")[1],
-        "seconds": passes[-1]["seconds"] + time.monotonic() - began,
+        "test_error": last["val_top1"], "views_error": {"ten": last["val_ten_top1"]},
+        "top5_error": {"centre": last.get("val_top5"), "ten": last.get("val_ten_top5")}, "training_error": trained[1],
+        "seconds": last["seconds"] + time.monotonic() - began,
         "curve": {name: [event[key] for event in passes] for name, key in names.items()},
     }  # fmt: skip
 

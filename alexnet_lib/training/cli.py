@@ -25,6 +25,8 @@ def add_train_parser(commands: argparse._SubParsersAction) -> None:
                          "(default: on the GPU if they fit, else mapped)")  # fmt: skip
     command.add_argument("--compile", nargs="?", const="default", default="", metavar="MODE",
                          help="torch.compile the network; reduce-overhead: with CUDA graphs")  # fmt: skip
+    command.add_argument("--columns-apart", action="store_true", help="the paper's split: two processes, each with a "
+                         "column of the network (torchrun --nproc-per-node 2)")  # fmt: skip
     command.add_argument("--log-every", type=int, default=50, metavar="N", help="steps between lines (default: 50)")
     command.add_argument("--save-every", type=int, metavar="N", help="steps between checkpoints (default: 10 minutes)")
     command.add_argument("--keep-every", type=int, metavar="N", help="passes between weights to keep (default: none)")

@@ -16,6 +16,7 @@ from ..bench import check_counts
 from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import DataError, SettingError, TrainingError
 from ..imagenet_reader import PreparedImages
+from ..two_gpu import check_splits
 from .engine import Cadence, Training
 from .evaluation import check_classes, count_errors, load_weights
 from .folder import RunFolder
@@ -32,7 +33,11 @@ def train(args: argparse.Namespace) -> int:
     check_counts(args, "log_every", "save_every", "keep_every")
     if args.compile not in COMPILE_MODES:
         raise SettingError(f"--compile {args.compile!r} is not known; use one of {', '.join(COMPILE_MODES[1:])}")
-    with join(args.device, args.timeout) as (group, device):
+    if args.columns_apart:
+        check_splits(recipe.net)
+        if args.compile:
+            raise SettingError("--compile does not reach across --columns-apart: give one of them")
+    with join(args.device, args.timeout, columns_apart=args.columns_apart) as (group, device):
         if device.type == "cpu":
             keep_freed_memory()
             if args.compile == "reduce-overhead":
@@ -99,8 +104,9 @@ def _say(training: Training) -> None:
     device, group = describe_device(training.device), training.group
     shown = f"{len(train_images):,} training images of {len(train_images.classes):,} classes"
     print(f"{shown}, {len(val) if val else 0:,} to validate; held: {training.source.place}")
+    how = f"{group.size} process(es)" if group.share.size == group.size else "one column in each of 2 processes"
     print(f"recipe {training.recipe.name}, network {training.recipe.net.name}, batch {training.recipe.batch}, "
-          f"{training.steps:,} steps a pass; {group.size} process(es), {device}")  # fmt: skip
+          f"{training.steps:,} steps a pass; {how}, {device}")  # fmt: skip
     if training.step:
         print(f"going on from step {training.step:,} (pass {training.step / training.steps:.2f})")
     sys.stdout.flush()

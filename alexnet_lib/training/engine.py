@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from ..dropout import seed_dropout
 from ..errors import TrainingError
 from ..evaluate import TopKErrors
 from ..imagenet_reader import PreparedImages
-from ..model import AlexNet
 from ..schedule import STOP
 from .evaluation import count_errors
 from .feed import Batch, Feed
@@ -63,7 +61,7 @@ class Training:
         order = Order(len(self.train), self.recipe.batch, self.seed)
         self.source = Feed(self.train, order, self.group.share, self.device, self.feed)
         self.steps = order.steps
-        net = AlexNet(self.recipe.net, len(self.train.classes), seed=self.seed)
+        net = self.group.make_net(self.recipe.net, len(self.train.classes), self.seed)
         self.net = net.to(self.device, memory_format=torch.channels_last)
         self.optimiser = self.recipe.make_optimiser(self.net)
         self.schedule = self.recipe.make_schedule(self.steps)
@@ -132,11 +130,12 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         with self.autocast():
             logits = self.model(batch.pixels)
-        loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.recipe.smoothing)
+        loss = self.group.loss(logits, batch.labels, self.recipe.smoothing)
         with self.group.partner_errors("the backward pass"):
             loss.backward()
         self.optimiser.step()
-        self.since_line.add(logits.detach(), batch.labels, loss.detach(), self.step)
+        if self.group.sees_outputs:
+            self.since_line.add(logits.detach(), batch.labels, loss.detach(), self.step)
         self.step += 1
         if self.step % self.cadence.log == 0 or self.step % self.steps == 0:
             self._line()
@@ -207,26 +206,34 @@ class Training:
         decision = self.schedule.step(self.optimiser, error)
         if decision == STOP or number + 1 >= self.recipe.passes:
             self.ended = "schedule" if decision == STOP and number + 1 < self.recipe.passes else "passes"
+        if self.ended and self.val is not None:
+            event |= {f"val_ten_top{k}": share for k, share in self.validate("ten").shares.items()}
         improved = error is not None and error < self.best
         self.best = min(self.best, error) if error is not None else self.best
         self._tell(event | {"decision": decision, "seconds": self.seconds})
-        if self.group.first:
-            self._keep_weights(number + 1, improved or self.val is None)
+        self._keep_weights(number + 1, improved or self.val is None)
         self._save()
         self._told = (time.monotonic(), self.step)  # validation is not training speed
 
     def _keep_weights(self, number: int, best: bool) -> None:
+        numbered = self.cadence.keep and number % self.cadence.keep == 0
+        if not (best or numbered):
+            return
         about = {"recipe": self.recipe.name, "pass": str(number), "classes": ",".join(self.train.classes)}
+        whole = self.group.whole(self.net.state_dict())
+        if not self.group.first:
+            return
         if best:
-            self.folder.save_weights("best", self.net, about)
-        if self.cadence.keep and number % self.cadence.keep == 0:
-            self.folder.save_weights(f"pass-{number:03}", self.net, about)
+            self.folder.save_weights("best", whole, about)
+        if numbered:
+            self.folder.save_weights(f"pass-{number:03}", whole, about)
 
     @torch.no_grad()
     def validate(self, which: str) -> TopKErrors:
         """Errors on the validation images by a named set of views, of all processes together."""
         self.net.eval()
-        counted = count_errors([self.net], self.val, [self.scale], self.recipe.net.input_size, which=which,
+        net = self.group.for_validation(self.net)
+        counted = count_errors([net], self.val, [self.scale], self.recipe.net.input_size, which=which,
                                device=self.device, share=self.group.share, autocast=self.autocast)  # fmt: skip
         return self.group.add(counted)
 
@@ -239,24 +246,34 @@ class Training:
         self.saved_at = time.monotonic()
         line, whole = (self.group.sum(each) for each in (self.since_line, self.since_pass))
         self._checked(line)  # a state that has lost its numbers must not replace a good one
+        state = self.state(line, whole)
         if self.group.first:
-            self.folder.save(self.state(line, whole))
+            self.folder.save(state)
 
     def state(self, line: Tally, whole: Tally) -> dict[str, Any]:
-        """All that a run needs to go on: tensors and plain values."""
+        """All that a run needs to go on: tensors and plain values, of the whole network; all processes must ask."""
+        moved = self.optimiser.state
+        velocity = {name: moved[weight]["velocity"] for name, weight in self.net.named_parameters() if weight in moved}
+        groups = [{key: value for key, value in group.items() if key != "params"}
+                  for group in self.optimiser.param_groups]  # fmt: skip
         return {
             "step": self.step, "ended": self.ended if self.ended != "stopped" else "", "best": self.best,
-            "seconds": self.seconds, "net": self.net.state_dict(), "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(), "line": line.state_dict(), "whole": whole.state_dict(),
+            "seconds": self.seconds, "net": self.group.whole(self.net.state_dict()),
+            "velocity": self.group.whole(velocity), "groups": groups, "schedule": self.schedule.state_dict(),
+            "line": line.state_dict(), "whole": whole.state_dict(),
         }  # fmt: skip
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.net.load_state_dict(self.group.own(state["net"]))
+        velocity = self.group.own(state["velocity"])
+        for name, weight in self.net.named_parameters():
+            self.optimiser.state[weight]["velocity"] = torch.empty_like(weight).copy_(velocity[name])
+        for group, kept in zip(self.optimiser.param_groups, state["groups"], strict=True):
+            group.update(kept)
         self.schedule.load_state_dict(state["schedule"])
         self.step, self.ended, self.best = state["step"], state["ended"], state["best"]
         self.earlier = state["seconds"]
         if self.group.first:  # sums of all processes: one of them carries them on
-            self.since_line.load_state_dict(state["line"], self.group.size)
-            self.since_pass.load_state_dict(state["whole"], self.group.size)
+            self.since_line.load_state_dict(state["line"], self.group.share.size)
+            self.since_pass.load_state_dict(state["whole"], self.group.share.size)

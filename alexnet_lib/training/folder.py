@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,9 +132,9 @@ class RunFolder:
         with open(self.log, "a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
 
-    def save_weights(self, name: str, net: torch.nn.Module, about: dict[str, str]) -> Path:
-        """Write the network's weights as safetensors, with `about` in their metadata; the path."""
-        state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    def save_weights(self, name: str, state: Mapping[str, torch.Tensor], about: dict[str, str]) -> Path:
+        """Write a network's state dict as safetensors, with `about` in their metadata; the path."""
+        state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
         path = self.folder / f"{name}.safetensors"
         with atomic_path(path) as temporary:
             temporary.write_bytes(save(state, about))

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..config import AlexNetConfig
 from ..errors import SettingError, TrainingError, first_line
 from ..evaluate import TopKErrors
+from ..model import AlexNet
 from .streams import Share
 from .tally import Tally
 
@@ -40,6 +43,31 @@ class Group:
     @property
     def share(self) -> Share:
         return Share(self.rank, self.size)
+
+    @property
+    def sees_outputs(self) -> bool:
+        """Whether this process has the network's outputs, and counts errors by them."""
+        return True
+
+    def make_net(self, config: AlexNetConfig, classes: int, seed: int) -> AlexNet:
+        """What this process holds of the network: all of it."""
+        return AlexNet(config, classes, seed=seed)
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+        """What to call backward on: the mean cross-entropy of this process's images."""
+        return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+
+    def for_validation(self, net: nn.Module) -> nn.Module:
+        """The network that this process shows its validation images."""
+        return net
+
+    def whole(self, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor] | None:
+        """The whole network's tensors out of each process's, where the run's files are written; all must ask."""
+        return state
+
+    def own(self, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """This process's part of the whole network's tensors."""
+        return state
 
     def wrap(self, net: nn.Module) -> nn.Module:
         """The network that averages its gradients over all processes in the backward pass."""
@@ -114,8 +142,12 @@ def _gone(doing: str, error: BaseException) -> TrainingError:
 
 
 @contextmanager
-def join(device: str, timeout: float = 120.0) -> Iterator[tuple[Group, torch.device]]:
+def join(
+    device: str, timeout: float = 120.0, *, columns_apart: bool = False
+) -> Iterator[tuple[Group, torch.device]]:
     """Join the processes that torchrun started, for as long as the block lasts: this one's place, and its device.
+
+    columns_apart: two processes, each with a column of the network (`columns.ColumnPair`), instead of copies of it.
 
     device: "auto" (a GPU for each process where there are as many, else the CPU), "cpu" or "cuda". Without torchrun:
     one process, on the device that `devices.pick_device` names. SettingError: more processes than GPUs on "cuda".
@@ -123,6 +155,8 @@ def join(device: str, timeout: float = 120.0) -> Iterator[tuple[Group, torch.dev
     """
     from ..devices import pick_device
 
+    if columns_apart and os.environ.get("WORLD_SIZE") != "2":
+        raise SettingError("--columns-apart: the network has two columns, start torchrun --nproc-per-node 2")
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield Group(), pick_device(device)
         return
@@ -142,6 +176,14 @@ def join(device: str, timeout: float = 120.0) -> Iterator[tuple[Group, torch.dev
             f"the processes did not find each other ({first_line(error)}): start them with torchrun"
         ) from error
     try:
-        yield Group(dist.get_rank(), dist.get_world_size()), own
+        yield _group(columns_apart), own
     finally:
         dist.destroy_process_group()
+
+
+def _group(columns_apart: bool) -> Group:
+    if columns_apart:
+        from .columns import ColumnPair
+
+        return ColumnPair()
+    return Group(dist.get_rank(), dist.get_world_size())

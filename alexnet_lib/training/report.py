@@ -10,7 +10,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ..progress import progress
 
-SCALARS = ("loss", "error", "rate", "images_per_second", "train_loss", "train_error", "val_top1", "val_top5")
+SCALARS = ("loss", "error", "rate", "images_per_second", "train_loss", "train_error", "val_top1", "val_top5",
+           "val_ten_top1", "val_ten_top5")  # fmt: skip
 
 
 class Report:
@@ -49,7 +50,8 @@ def line_of(event: dict[str, Any], passes: int) -> str:
         f"pass {event['pass']} of at most {passes}",
         f"training loss {event['train_loss']:.4f}, error {event['train_error']:.2%}",
     ]
-    shares = [f"top-{k} {event[f'val_top{k}']:.2%}" for k in (1, 5) if f"val_top{k}" in event]
-    words += [f"validation {', '.join(shares)}"] if shares else []
+    for name, what in (("val", "validation"), ("val_ten", "by ten views")):
+        shares = [f"top-{k} {event[f'{name}_top{k}']:.2%}" for k in (1, 5) if f"{name}_top{k}" in event]
+        words += [f"{what} {', '.join(shares)}"] if shares else []
     words.append(f"rate {event['rate']:.2g}" + (", divided by 10 now" if event["decision"] == "dropped" else ""))
     return "; ".join(words) + f"; {datetime.timedelta(seconds=round(event['seconds']))}"
