@@ -86,7 +86,7 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     bench = commands.add_parser("bench", help=about, description=about)
-    names = "{augment,cifar,feed,lrn,model,prepare}"
+    names = "{augment,cifar,feed,lrn,model,prepare,train}"
     kinds = bench.add_subparsers(title="what to measure", required=True, metavar=names)
     about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
     augment = _kind(kinds, "augment", about)
@@ -132,6 +132,18 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     prepare.add_argument("--work", type=Path, metavar="DIR", help="where both write (default: /dev/shm, in memory)")
     prepare.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     prepare.set_defaults(run=_run, bench="prepare")
+    about = "whole training by a ladder of changes, from the naive loop to the fastest, and its share of the roofline"
+    train = _kind(kinds, "train", about)
+    train.add_argument("prepared", metavar="DIR", help="a folder that data prepare-imagenet made")
+    train.add_argument("--source", metavar="SRC", help="the image files it was prepared from, for the naive rungs")
+    train.add_argument("--workers", type=int, metavar="N", help="of the naive rungs' loader (default: one a core)")
+    train.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
+    train.add_argument("--batches", type=int, metavar="N", help="batches a turn (default: 2 on a CPU, 50 on a GPU)")
+    train.add_argument("--steps", type=int, metavar="N", help="updates a turn, of a step alone (default: 1, 50)")
+    train.add_argument("--extra", metavar="A,B", help="cudnn, bfloat16, compiled, graphs (default: all on a GPU, "
+                       "none on a CPU)")  # fmt: skip
+    train.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")
+    train.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
 
 
 def _kind(kinds: argparse._SubParsersAction, name: str, about: str) -> argparse.ArgumentParser:

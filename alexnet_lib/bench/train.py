@@ -1,0 +1,188 @@
+"""`bench train`: whole training, from stored images to updated weights, on every rung of the speed ladder, in one run.
+
+Beside it: torchvision's alexnet trained as PyTorch's example does, the `train` command's own step, what each step
+reaches on a batch that is there already, and how much of what the machine's peaks allow that is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torchvision.transforms import v2
+
+from ..devices import describe_device, keep_freed_memory, pick_device
+from ..errors import SettingError
+from ..imagenet_reader import PreparedImages
+from ..imagenet_workers import cores
+from ..training.engine import Training
+from ..training.feed import Batch
+from ..training.folder import RunFolder
+from ..training.recipes import Recipe, changes_of, named
+from . import check_counts, roofline, take_turns
+from .feed import PreparedClasses, held_place, loader_of
+from .ladder import Batches, Check, Step, Trainer, alone, check, extras_of, ladder, whole
+from .recording import without_folders, write
+from .train_report import COMMAND, EXAMPLE, EXAMPLE_FILES, alone_name, recorded, report
+
+
+class ExampleTrainer:
+    """torchvision's alexnet as pytorch/examples' imagenet trains it, on a GPU under autocast; torch's own order."""
+
+    def __init__(self, classes: int, device: torch.device):
+        self.net = torchvision.models.alexnet(num_classes=classes).to(device).train()
+        self.device = device
+        self.optimiser = torch.optim.SGD(self.net.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+
+    def __call__(self, batch: Batch) -> None:
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"  # as the example has it without a seed
+        autocast = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
+        with autocast:
+            loss = F.cross_entropy(self.net(batch.pixels), batch.labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+
+
+def example_transform(size: int) -> nn.Module:
+    """The example's: a crop of random size, brought to `size`; reflected or not; colours of about -2 to 2."""
+    return v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor(),
+                       v2.ToDtype(torch.float32, scale=True),
+                       v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """What is measured on a machine: the settings, the rungs, and what was found about them."""
+
+    images: PreparedImages
+    recipe: Recipe
+    device: torch.device
+    source: Path | None
+    workers: int
+    batches: int
+    steps: int
+    extras: tuple[str, ...]
+    left_out: list[str] = field(default_factory=list)
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.classes = len(self.images.classes)
+        self.makes = Batches(self.images, self.recipe, self.batches, self.device)
+        fit = held_place(self.images, self.device) is not None
+        self.rungs = ladder(self.extras, normed=self.recipe.net.norm == "lrn", held=fit)
+        if not fit:
+            self.left_out.append("all bytes held beforehand: they do not fit")
+        if self.source is None:
+            self.left_out += [f"{rung.name}: no --source names the image files" for rung in self.rungs[: self._files]]
+            del self.rungs[: self._files]
+        # Rungs that differ in nothing but the feed share a network.
+        self.trainers = {rung.step: Trainer(rung.step, self.recipe, self.classes, self.device) for rung in self.rungs}
+        self.described = next(iter(self.trainers.values())).net.describe()
+
+    @property
+    def _files(self) -> int:
+        """How many rungs are fed from image files."""
+        return sum(rung.feed == "files" for rung in self.rungs)
+
+    @property
+    def first_of_step(self) -> dict[Step, str]:
+        """The first rung that takes each step."""
+        names: dict[Step, str] = {}
+        for rung in self.rungs:
+            names.setdefault(rung.step, rung.name)
+        return names
+
+    @property
+    def dtypes(self) -> list[str]:
+        return list(dict.fromkeys(rung.step.dtype for rung in self.rungs))
+
+    def contestants(self, folder: Path) -> dict[str, Callable[[], int]]:
+        """All that takes turns; `folder` for what the command writes. Peaks return operations or bytes, not images."""
+        hand = self.makes.at_hand()
+        by_name = {name: self.trainers[step] for step, name in self.first_of_step.items()}
+        self.checks = check(by_name, hand)
+        feeds = dict.fromkeys(rung.feed for rung in self.rungs)
+        sources = {feed: self.makes.source(feed, self.source, self.workers) for feed in feeds}
+        found = {rung.name: whole(self.trainers[rung.step], sources[rung.feed], self.device) for rung in self.rungs}
+        found |= {alone_name(name): alone(trainer, hand, self.steps) for name, trainer in by_name.items()}
+        found |= self._command(folder) | self._example(hand)
+        found |= {f"product, {dtype}": roofline.product(self.device, dtype) for dtype in self.dtypes}
+        return found | {"copy": roofline.copy(self.device)}
+
+    def _command(self, folder: Path) -> dict[str, Callable[[], int]]:
+        """The engine that `train` runs, with the last rung's feed (which holds the images once), type and compiler."""
+        last = self.rungs[-1]
+        recipe = replace(self.recipe, dtype=last.step.dtype)
+        place = held_place(self.images, self.device) if last.feed == "held" else "mapped"
+        log = RunFolder(folder, {"recipe": recipe.plain(), "seed": 0})
+        training = Training(recipe, self.images, None, 0, self.device, log, feed="mapped", compiled=last.step.compiled)
+        training.take_up()
+        feed = self.makes.feed(place)
+        return {COMMAND: whole(training.one_step, lambda: self.makes.of_feed(feed), self.device)}
+
+    def _example(self, hand: Batch) -> dict[str, Callable[[], int]]:
+        trainer = ExampleTrainer(self.classes, self.device)
+        few = Batch((hand.pixels / 64).contiguous(), hand.labels)  # about the spread of normalised pixels
+        found = {EXAMPLE: alone(trainer, few, self.steps)}
+        if self.source:
+            folder = PreparedClasses(self.source, self.images, example_transform(self.recipe.net.input_size))
+            loader = loader_of(folder, self.recipe.batch, self.workers, self.batches)
+            found[EXAMPLE_FILES] = whole(trainer, lambda: self.makes.of_files(loader), self.device)
+        return found
+
+
+def prepared_bench(args: argparse.Namespace) -> Bench:
+    """What the command line asks for, checked. SettingError and DataError name what does not fit."""
+    check_counts(args, "rounds", "threads", "batches", "steps", "batch")
+    device = pick_device(args.device)
+    if args.workers is not None and args.workers < 0:
+        raise SettingError(f"--workers {args.workers}: give 0 or more")
+    extras = extras_of(args.extra, device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    images = PreparedImages(args.prepared, "train")
+    recipe = named("paper", changes_of(args.set, batch=args.batch))
+    if recipe.dtype != "float32":
+        raise SettingError(f"--set dtype={recipe.dtype}: the ladder changes the type itself; see --extra")
+    # On a GPU a turn must be long enough to be measured; a CPU takes seconds a batch.
+    gpu = device.type == "cuda"
+    batches, steps = args.batches or (50 if gpu else 2), args.steps or (50 if gpu else 1)
+    source = Path(args.source) if args.source else None
+    workers = cores() if args.workers is None else args.workers
+    return Bench(images, recipe, device, source, workers, batches, steps, extras)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check that all rungs compute the same, measure them in turns, and print what was found."""
+    began = time.perf_counter()
+    bench = prepared_bench(args)
+    about = f"{len(bench.images):,} images of {bench.images.side} pixels"
+    print(f"{describe_device(bench.device)}; {about} ({bench.images.format}), {bench.classes} classes, batches of "
+          f"{bench.recipe.batch}, median of {args.rounds}")  # fmt: skip
+    for reason in bench.left_out:
+        print(f"left out: {reason}")
+    with tempfile.TemporaryDirectory() as folder:
+        timings = take_turns(bench.contestants(Path(folder)), args.rounds)
+    report(bench, timings)
+    if args.out:
+        data = {"name": about, "source": "prepared images", "checksum": bench.images.index["source"]["digest"],
+                "images": len(bench.images), "stand_in": False}  # fmt: skip
+        words = without_folders(sys.argv[3:], DIR=args.prepared, SRC=args.source)
+        circumstances = {"rounds": args.rounds, "seconds": time.perf_counter() - began, "words": words}
+        path = write("train", recorded(bench, timings), device=bench.device, dataset=data, out=args.out,
+                     claims=("C15",), **circumstances)  # fmt: skip
+        print(f"recorded in {path}")
+    return 0
