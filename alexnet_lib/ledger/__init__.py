@@ -1,0 +1,35 @@
+"""How every claim of the paper stands: our figure from the records, and a verdict found by a rule.
+
+The page "The claims" is made of this, and the chapters' tables of verdicts can be (`rows`), so that the two cannot say
+different things. A claim has one rule or several, the test nearest to the paper's own first; the first that found
+something gives the claim its verdict, unless it only stands beside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .findings import FOUND, MEANINGS, Finding, Judgement, Verdict
+from .rules import RULES
+
+__all__ = ["FOUND", "MEANINGS", "RULES", "Finding", "Judgement", "Verdict", "judge", "records_of", "rows"]
+
+
+def judge(claim: str, root: Path | None = None) -> Judgement:
+    """The judgement on a claim ("C07") by the records under `root` (None: the book's). KeyError: no such claim."""
+    return Judgement(claim, tuple(rule(root) for rule in RULES[claim]))
+
+
+def rows(*claims: str, root: Path | None = None) -> list[list[str]]:
+    """For a chapter's table, a row a finding: claim and what was compared, our figure with its data, the verdict."""
+    return [
+        [f"{name}: {one.what}", f"{one.figure} ({one.data})" if one.figure else "-", str(one.verdict)]
+        for name in claims
+        for one in judge(name, root).findings
+    ]
+
+
+def records_of(*claims: str, root: Path | None = None) -> list[str]:
+    """The keys of the records behind those rows, each once."""
+    found = (key for name in claims for one in judge(name, root).findings for key in one.records)
+    return list(dict.fromkeys(found))

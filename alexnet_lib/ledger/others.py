@@ -1,0 +1,148 @@
+"""Rules of claims that are no difference between two variants: speed, averages of networks, what images are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .. import records as recorded
+from ..experiments import augmentation_cifar10 as augmentation
+from ..experiments.comparison_results import difference, mean_and_spread
+from ..view_measures import offsets
+from .findings import Finding, Verdict, about, command_of, keys_of
+from .paired import Effect, Measured, missing, on_tiny
+
+LEARNED = 0.75  # a network has learned if it makes less than this share of the errors of guessing: a line of ours
+INDEPENDENT = 0.1  # crops depend on each other if they are worth less than this share of as many images: likewise
+TWO, ONE = "the paper's on two GPUs", "one GPU, half the kernels"
+
+
+def not_tested(what: str, why: str = "", command: str = "") -> Callable[[Path | None], Finding]:
+    """A rule for what cannot be tested here; `why` may be left to the claim's note. command: for who can test it."""
+    return lambda root=None: Finding(what, Verdict.NOT_TESTED, why, command=command)
+
+
+def awaiting(claim: str, experiment: str, what: str) -> Callable[[Path | None], Finding]:
+    """A rule for a claim whose measure is not written yet: not yet run, and not tested once something is recorded."""
+
+    def rule(root: Path | None = None) -> Finding:
+        found = [one for one in recorded.load(experiment, root=root).values() if claim in one["claims"]]
+        if not found:
+            return replace(missing(what, experiment), why="The measure is not written yet.", command="")
+        why = "Recorded, but nothing judges these records yet."
+        return Finding(what, Verdict.NOT_TESTED, why, "", about(found), keys_of(found), experiment)
+
+    return rule
+
+
+def two_gpus_in_time(root: Path | None = None) -> Finding:
+    """C04: a training step of the network on two GPUs beside that of the smaller one on one, by `bench model`."""
+    what, experiment = "images a second in training: the paper's on two GPUs over the smaller one on one", "bench model"
+    record = recorded.load("bench", "model_cuda", root)
+    speeds = [step["images_per_second"] for step in record["result"]["steps"]] if record else []
+    pairs = [(speed[TWO], speed[ONE]) for speed in speeds if {TWO, ONE} <= set(speed)]
+    if not pairs:
+        return replace(missing(what, experiment), why="It needs two GPUs.")
+    two, one = pairs[0]
+    surely, perhaps = two["lowest"] / one["highest"], two["highest"] / one["lowest"]
+    verdict = Verdict.IN_DIRECTION if surely > 1 else Verdict.DIFFERS if perhaps < 1 else Verdict.UNDECIDED
+    return Finding(
+        what, verdict, f"From {surely:.2f} to {perhaps:.2f} times over {record['configuration']['rounds']} rounds. "
+        "These are not the GPUs of 2012, nor is their link.", f"{two['median'] / one['median']:.2f} times",
+        record["device"], keys_of([record]), experiment, command_of(experiment),
+    )  # fmt: skip
+
+
+def augmenting_speed(root: Path | None = None) -> Finding:
+    """C15, beside the claim: how fast a CPU augments."""
+    what, experiment = "images that a CPU crops, reflects and lights in a second", "bench augment"
+    record = recorded.load("bench", "augment_cpu", root)
+    if not record:
+        return missing(what, experiment, decides=False)
+    speed = record["result"]["images_per_second"]["ours"]
+    return Finding(
+        what, Verdict.NOT_TESTED, "A speed alone does not show that the work hides behind a GPU's training step.",
+        f"{speed['median']:,.0f} ({speed['lowest']:,.0f} to {speed['highest']:,.0f})",
+        f"{record['device']}, median of {record['configuration']['rounds']} rounds",
+        keys_of([record]), experiment, command_of(experiment), decides=False,
+    )  # fmt: skip
+
+
+def learned(root: Path | None = None) -> Finding:
+    """C21: the paper's full recipe on Tiny ImageNet ends well below the errors of guessing, from every seed."""
+    what, experiment = "test error at the recipe's end, one view of the centre", "tiny-imagenet"
+    found = on_tiny(experiment, ("paper",), root)
+    if not found:
+        return missing(what, experiment)
+    result = found["paper"]
+    line = LEARNED * (1 - 1 / len(result.record["configuration"]["classes"]))
+    below = [error < line for error in result.test_error.values()]
+    sure = Verdict.IN_DIRECTION if all(below) else Verdict.UNDECIDED if any(below) else Verdict.DIFFERS
+    return Finding(
+        what, sure if len(below) > 1 else Verdict.UNDECIDED,
+        f"{sum(below)} of {len(below)} seed(s) ended under {line:.0%}, {LEARNED:.0%} of the errors of guessing, which "
+        "is the line we drew. Days on the hardware of 2012 cannot be compared.",
+        f"{mean_and_spread(result.test_error.values())} per cent", about([result.record]), (result.key,), experiment,
+        command_of(experiment),
+    )  # fmt: skip
+
+
+def error_on_tiny(root: Path | None = None) -> Finding:
+    """C22, beside the claim: the same figure, which has no earlier results of its own to be better than."""
+    why = "Not a test of the claim: no earlier methods stand beside it, on these images and at this size."
+    found = learned(root)
+    return found if found.verdict is Verdict.NOT_RUN else replace(found, verdict=Verdict.NOT_TESTED, why=why)
+
+
+def averaged(root: Path | None) -> Measured | None:
+    """A `measure`, C23: the ten-view error of networks averaged, less that of each alone."""
+    singles = on_tiny("ensemble", ("paper",), root)
+    together = on_tiny_average(root)
+    if not singles or not together:
+        return None
+    alone = singles["paper"].views_error("ten")
+    error = together["result"]["top1"]["ten"][-1]
+    count = together["result"]["networks"][-1]
+    figure = f"{100 * error:.1f}% with {count} averaged; alone {mean_and_spread(alone.values())} per cent"
+    change = difference(dict.fromkeys(alone, error), alone)
+    return Measured(change, (together, singles["paper"].record), figure)
+
+
+def on_tiny_average(root: Path | None) -> dict[str, Any]:
+    """The record of the averages of most images, {} if there is none."""
+    found = [one for run, one in recorded.load("ensemble", root=root).items()
+             if run.endswith("_average") and not run.startswith("small")]  # fmt: skip
+    return max(found, key=lambda one: one["dataset"]["images"], default={})
+
+
+AVERAGED = Effect(
+    "top-1 error by ten views of several networks averaged, less that of one", "ensemble", averaged, -1,
+    "One average only: how much another five would differ is not known.",
+)  # fmt: skip
+
+
+def worth_by_seed(root: Path | None = None) -> Finding:
+    """C32: how many images as they are do as well as 5,000 with crops and reflections."""
+    what = f"images as they are that do as well as {augmentation.FEW:,} with crops and reflections"
+    found = augmentation.few_and_more(root)
+    if found is None:
+        return missing(what, augmentation.NAME)
+    few, plain = found
+    made = augmentation.FEW * 2 * offsets(32, augmentation.NET.image_size) ** 2
+    errors = few["both"].test_error
+    seeds = [seed for seed in errors if all(seed in one.test_error for one in plain.values())]
+    worth = [
+        augmentation.images_worth({n: one.test_error[seed] for n, one in plain.items()}, errors[seed]) for seed in seeds
+    ]
+    told = [f"{each:,.0f}" if each else "outside what was trained on" for each in worth]
+    less = [bool(each) and each < INDEPENDENT * made for each in worth]
+    records = [one.record for one in (few["both"], *plain.values())]
+    sure = Verdict.IN_DIRECTION if all(less) else Verdict.UNDECIDED if any(less) or None in worth else Verdict.DIFFERS
+    verdict = sure if len(seeds) > 1 else Verdict.UNDECIDED
+    return Finding(
+        what, verdict, f"Under {INDEPENDENT:.0%} of the {made:,} different crops that can be made of them, from "
+        f"{sum(less)} of {len(seeds)} seed(s); that line is ours.", "; ".join(told) + ", seed by seed", about(records),
+        keys_of(records), augmentation.NAME, command_of(augmentation.NAME),
+    )  # fmt: skip
