@@ -1,7 +1,7 @@
 """Directives that draw the book's tables from claims.yml, chapters.yml and the records, at build time.
 
-``{claims-ledger}`` every claim, ``{records-table}`` what was measured where, ``{chapter-map}`` the chapters to come,
-``{built-with}`` the versions behind the pages. Nothing in them is typed by hand.
+``{records-table}`` what was measured where, ``{chapter-map}`` the chapters to come, ``{built-with}`` the versions
+behind the pages; the claims themselves are in ``ledger_page``. Nothing in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -33,12 +33,6 @@ def all_records() -> list[dict[str, Any]]:
     """Every recorded run, sorted by experiment and run. Raises RecordError for a file that is no complete record."""
     folders = sorted(path for path in records.recorded_root().glob("*") if path.is_dir())
     return [record for folder in folders for record in records.load(folder.name).values()]
-
-
-def experiments_of(claim: dict[str, Any]) -> list[str]:
-    """The experiments that a claim names: none, one or several."""
-    named = claim["experiment"] or []
-    return [named] if isinstance(named, str) else named
 
 
 def plural(count: int, noun: str) -> str:
@@ -88,35 +82,6 @@ class BookDirective(SphinxDirective):
         label = f"{record['experiment']}/{record['run']}"
         target = os.path.relpath(path, Path(self.env.doc2path(self.env.docname)).parent)
         return addnodes.download_reference("", "", nodes.literal(text=label), reftarget=target, refdoc=self.env.docname)
-
-
-class ClaimsLedger(BookDirective):
-    """One row a claim: what the paper says, its figure, how far we have tested it, and where."""
-
-    def run(self) -> list[nodes.Node]:
-        claims, chapters, recorded = self.entries("claims.yml"), self.entries("chapters.yml"), self.watch_records()
-        rows = []
-        for name, claim in claims.items():
-            about = self.text(f"{claim['claim']} *(section {claim['section']})*")
-            chapter = self.text(self.chapter(claim["chapter"], chapters[claim["chapter"]]["title"]))
-            paper = self.text(claim["paper"] or "no figure")
-            ours = [record for record in recorded if name in record["claims"]]
-            rows.append(([name.lower()], [self.text(name), about, paper, self.our_state(claim, ours), chapter]))
-        return [table("claims-ledger", ["Claim", "What the paper says", "Paper's figure", "Ours", "Chapter"], rows)]
-
-    def our_state(self, claim: dict[str, Any], ours: list[dict[str, Any]]) -> Cell:
-        if ours:
-            lines = [nodes.list_item("", nodes.paragraph("", "", self.download(record))) for record in ours]
-            return [*self.text("recorded:"), nodes.bullet_list("", *lines)]
-        note = f": {claim['note']}" if claim.get("note") else ""
-        if claim["how"] == "quoted":
-            return self.text(f"not tested{note}")
-        if claim["how"] == "computed":
-            written = f"chapters/{claim['chapter']}" in self.env.found_docs
-            return self.text("computed in the chapter" if written else "not yet computed")
-        planned = self.entries("planned_experiments.yml")
-        waiting = [name for name in experiments_of(claim) if name not in planned]
-        return self.text(("not yet run" if waiting else "planned") + note)
 
 
 class RecordsTable(BookDirective):
@@ -172,7 +137,6 @@ def outdated(app: Sphinx, env: BuildEnvironment, added: set, changed: set, remov
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("records-table", RecordsTable)
     app.add_directive("chapter-map", ChapterMap)
     app.add_directive("built-with", BuiltWith)

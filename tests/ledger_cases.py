@@ -1,0 +1,61 @@
+"""Records made up for the tests of the ledger, written as the experiments write theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alexnet_lib import records
+
+
+def put(
+    root: Path, experiment: str, run: str, result: dict[str, Any], seeds: list[int], *, claims: list[str] | None = None,
+    curves: list | None = None, configuration: dict[str, Any] | None = None, images: int = 5_000,
+    stand_in: bool = False,
+) -> None:  # fmt: skip
+    """Write one record under `root`."""
+    data = {"name": "CIFAR-10", "source": "files", "checksum": "sha256:00", "images": images, "stand_in": stand_in}
+    record = {
+        "experiment": experiment, "run": run, "claims": claims or ["C06"], "configuration": configuration or {},
+        "dataset": data, "seeds": seeds, "seconds": 1.0, "curves": curves or [], "result": result,
+        **records.circumstances("some CPU", f"python -m alexnet_lib experiment {experiment}"),
+    }  # fmt: skip
+    records.write(record, root)
+
+
+def put_variants(
+    root: Path, experiment: str, part: str, errors: dict[str, list[float]], *,
+    training: dict[str, list[float]] | None = None, views: dict[str, list[float]] | None = None,
+    watched: dict[str, list[list[float]]] | None = None, complete: bool = True, images: int = 5_000,
+    stand_in: bool = False, classes: int = 10,
+) -> None:  # fmt: skip
+    """Write a record a variant: its test errors by seed, training errors (0 unless given), curves of four passes.
+
+    The training error of the first passes is the test error. watched: by variant and seed, test errors pass by pass.
+    """
+    for name, values in errors.items():
+        seeds = list(range(len(values)))
+        curves = []
+        for seed, error in enumerate(values):
+            curve: dict[str, Any] = {"passes": [1.0, 2.0, 3.0, 4.0], "pass_error": [error] * 4}
+            if watched:
+                curve |= {"watched_test_error": watched[name][seed], "watched_training_loss": [1.0, 0.6, 0.4, 0.3]}
+            curves.append({"seed": seed, "pilot": False, "diverged_at": None, "curve": curve})
+        result = {
+            "complete": complete, "seeds": seeds, "rate": 0.01, "test_error": values,
+            "training_error": (training or {}).get(name, [0.0] * len(values)),
+        } | ({"views_error": views} if views else {})  # fmt: skip
+        settings = {"terms": {"stages": [3, 1]}, "classes": [str(n) for n in range(classes)]}
+        put(root, experiment, f"{part}_{name}", result, seeds, curves=curves, configuration=settings, images=images,
+            stand_in=stand_in)  # fmt: skip
+
+
+def put_race(root: Path, nonlinearity: str, passes: list[float | None], architecture: str = "80sec") -> None:
+    """Write a contender's record: by seed, passes to 25% training error; None where 40 passes were not enough."""
+    curves = []
+    for seed, taken in enumerate(passes):
+        curve = {"passes": [taken or 40.0], "pass_error": [0.25 if taken else 0.3]}
+        curves.append({"rate": 0.01, "seed": seed, "target_passes": taken, "curve": curve})
+    result = {"complete": True, "sweep_done": True, "best_rate": 0.01}
+    put(root, "relu-vs-tanh", f"{architecture}_2012_0-255_{nonlinearity}", result, list(range(len(passes))),
+        curves=curves, configuration={"settings": {"passes": 40}}, claims=["C01", "C02"])  # fmt: skip
