@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from .color_pca import PCALighting, add_shift, bytes_in_colour
 from .crops import PixelScale, centre, cut_windows, draw_windows
+from .devices import sent
 from .errors import SettingError
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -121,12 +122,12 @@ class AugmentBatch:
         """All images in one operation after another, as a GPU wants it."""
         windows = draws[:3]
         pixels = cut_windows(images, self.size, *windows).to(torch.float32)
-        mean = self.scale.mean.to(images.device)
+        mean = sent(self.scale.mean, images.device)
         if self.mean_at == "centre":
             pixels -= centre(mean, self.size, self.size)
         else:
             pixels -= cut_windows(mean.expand(len(images), -1, -1, -1), self.size, *windows)
-        add_shift(pixels, shifts.to(images.device)[:, :, None, None], self.divide)
+        add_shift(pixels, sent(shifts, images.device)[:, :, None, None], self.divide)
         order = torch.channels_last if _channels_last(images) else torch.contiguous_format
         return pixels.to(self.dtype).contiguous(memory_format=order)
 

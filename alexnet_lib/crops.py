@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from .devices import sent
 from .errors import SettingError
 
 
@@ -55,7 +56,7 @@ def cut_windows(
     # One gather with whole pixels as its unit: channels last, so that the C bytes of a pixel move together.
     pixels = images.permute(0, 2, 3, 1)
     places = (torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :])
-    cropped = pixels[tuple(place.to(images.device) for place in places)]
+    cropped = pixels[tuple(sent(place, images.device) for place in places)]
     return cropped.permute(0, 3, 1, 2)
 
 

@@ -33,6 +33,16 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on that device. To a GPU it goes from pinned memory, so that nobody waits for what the GPU is doing.
+
+    A plain `.to` waits until the GPU has done all it was given, the training step on the last batch included.
+    """
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def describe_device(device: torch.device) -> str:
     """One line naming the hardware, for records: "NVIDIA H200" or "x86_64 CPU, 2 cores, 1 thread"."""
     if device.type == "cuda":

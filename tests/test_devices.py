@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,3 +80,14 @@ def test_freed_memory_is_kept() -> None:
     returned, kept, fresh = done.stdout.split()
     assert kept == "True"
     assert int(fresh) < int(returned) / 4, done.stdout
+
+
+def test_a_tensor_is_sent_to_a_gpu_from_pinned_memory_and_stays_on_a_cpu() -> None:
+    tensor, cpu, gpu = torch.ones(2), torch.device("cpu"), torch.device("cuda")
+    assert devices.sent(tensor, cpu) is tensor
+    asked = []
+    pinned = SimpleNamespace(to=lambda device, non_blocking: asked.append((device, non_blocking)))
+    devices.sent(SimpleNamespace(device=cpu, pin_memory=lambda: pinned), gpu)
+    assert asked == [(gpu, True)]
+    there = SimpleNamespace(device=gpu, to=lambda device: "there already")
+    assert devices.sent(there, gpu) == "there already"

@@ -46,7 +46,7 @@ def fed(images: PreparedImages, recipe: Recipe, place: str, batches: int, device
     """Makes `batches` batches as `train` does, and returns how many images that were."""
     order = Order(len(images), recipe.batch, seed=0)
     feed = Feed(images, order, Share(), device, place)
-    augment = recipe.make_augmentation(recipe.make_scale(images), images.color_pca, 1)
+    augment = recipe.make_augmentation(recipe.make_scale(images).to(device), images.color_pca, 1)
     return taker(lambda number: feed.batches(number, augment), batches, recipe.batch, device)
 
 

@@ -31,7 +31,7 @@ def decoded(
 ) -> Callable[[], int]:  # fmt: skip
     """A contestant: makes so many batches on `device`, decoded on a place in PLACES, and returns how many images."""
     order = Order(len(files), recipe.batch, seed=0)
-    augment = recipe.make_augmentation(recipe.make_scale(images), images.color_pca, 1)
+    augment = recipe.make_augmentation(recipe.make_scale(images).to(device), images.color_pca, 1)
     pool = ThreadPoolExecutor(max(1, threads))
 
     def make_pass(number: int) -> Iterator[torch.Tensor]:

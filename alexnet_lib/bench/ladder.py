@@ -188,8 +188,8 @@ class Batches:
 
     def of_feed(self, feed: Feed) -> Iterator[Batch]:
         """The ends of as many passes as it takes: a pass then stops by itself, with nothing made in vain."""
-        pca = self.images.color_pca
-        augment = self.recipe.make_augmentation(self.recipe.make_scale(self.images), pca, 1)
+        scale = self.recipe.make_scale(self.images).to(self.device)
+        augment = self.recipe.make_augmentation(scale, self.images.color_pca, 1)
         wanted, steps = self.count, feed.order.steps
         while wanted:
             yield from feed.batches(self.passes, augment, max(0, steps - wanted))

@@ -65,7 +65,7 @@ class Training:
         self.net = net.to(self.device, memory_format=torch.channels_last)
         self.optimiser = self.recipe.make_optimiser(self.net)
         self.schedule = self.recipe.make_schedule(self.steps)
-        self.scale = self.recipe.make_scale(self.train)
+        self.scale = self.recipe.make_scale(self.train).to(self.device)
         self.step, self.ended, self.best, self.saved_at = 0, "", math.inf, time.monotonic()
         self.since_line, self.since_pass = Tally(self.device), Tally(self.device)
         self.model: torch.nn.Module | None = None

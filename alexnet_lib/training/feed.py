@@ -15,6 +15,7 @@ import torch
 
 from ..augment import AugmentBatch
 from ..batch_augment import Draws
+from ..devices import sent
 from ..errors import SettingError
 from ..feeding import ahead
 from ..imagenet_reader import PreparedImages
@@ -64,20 +65,15 @@ class Feed:
         drawn = augment.draw(len(numbers), side, side, generator(self.order.seed, "augment", step))
         mine = numbers[self.rows]
         draws = Draws(*(each[self.rows] for each in drawn))
-        labels = self.labels[mine]
-        if self.device.type != "cpu":
-            labels = labels.pin_memory().to(self.device, non_blocking=True)
-        return Batch(augment.apply(self.read(mine), draws), labels)
+        return Batch(augment.apply(self.read(mine), draws), sent(self.labels[mine], self.device))
 
     def read(self, numbers: torch.Tensor) -> torch.Tensor:
         """These images, uint8 (n, 3, side, side), on the device."""
         if self.held is None:
             images = self.images.images(numbers)
         else:
-            images = self.held[numbers.to(self.held.device)].permute(0, 3, 1, 2)
-        if self.device.type == images.device.type:
-            return images
-        return images.pin_memory().to(self.device, non_blocking=True)
+            images = self.held[sent(numbers, self.held.device)].permute(0, 3, 1, 2)
+        return sent(images, self.device)
 
 
 def load_all(images: PreparedImages, device: torch.device | None) -> torch.Tensor:
