@@ -4,7 +4,7 @@ A rung is a step (how a batch changes the weights) and a feed (where batches com
 update, which `check` tries on one batch; only digits and speed may differ. Taught in "Full training" (planned).
 
 The extra rungs are all there on a GPU. On a CPU they are measured where asked for: without instructions of its own
-bfloat16 is several times slower there, torch.compile takes a minute before it begins, and of cuDNN and CUDA graphs
+bfloat16 is slower there, torch.compile needs a compiler and its time before it begins, and of cuDNN and CUDA graphs
 there is nothing.
 """
 
@@ -40,9 +40,11 @@ EXTRAS: dict[str, tuple[str, dict[str, object]]] = {
     "graphs": ("CUDA graphs (torch.compile's reduce-overhead)", {"compiled": "reduce-overhead"}),
 }
 ON_GPUS = ("cudnn", "graphs")
-# Relative, of a loss and of how far weights move: what may come of rounding and of other orders of summing.
 WATCHED = ("conv1.weight", "fc8.weight")  # moved by all of the backward pass, and by the least of it
-TOLERANCE = {"float32": (1e-4, 0.02), "bfloat16": (0.02, 0.3)}
+# Relative, of a loss and of how far weights move: what may come of rounding. At the paper's starting weights so little
+# of the gradient reaches conv1 that orders of summing change it by a hundredth, and bfloat16 by a quarter; TF32 is
+# between the two.
+TOLERANCE = {"float32": (1e-3, 0.1), "bfloat16": (0.01, 0.5)}
 
 
 @dataclass(frozen=True)
