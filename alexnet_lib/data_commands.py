@@ -1,20 +1,27 @@
-"""The command line's `data` part: `fetch cifar10` downloads, `show` says what is there, `prepare-imagenet` prepares."""
+"""The command line's `data` part: `fetch` downloads, `show` says what is there, `prepare-imagenet` prepares."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+NAMES = ("cifar10", "tiny-imagenet")  # of download.ARCHIVES, which is imported on running
 
 
 def add_data_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Adds `data fetch cifar10`, `data show` and `data prepare-imagenet`; each sets `run(args) -> exit code`."""
+    """Adds `data fetch NAME`, `data show` and `data prepare-imagenet`; each sets `run(args) -> exit code`."""
     about = "fetch the data, show what is there, or prepare ImageNet"
     commands = subparsers.add_parser("data", help=about, description=about).add_subparsers(
         title="commands", required=True, metavar="{fetch,show,prepare-imagenet}")
-    about = "download a data set from its publisher (CIFAR-10: 170 MB, once); does nothing if it is there"
+    about = ("download a data set from its publisher, once (CIFAR-10: 170 MB; Tiny ImageNet: 248 MB); does nothing if "
+             "it is there")
     fetch = commands.add_parser("fetch", help=about, description=about)
-    fetch.add_argument("name", choices=["cifar10"], help="the data set: cifar10")
+    fetch.add_argument("name", choices=NAMES, help="the data set: cifar10, which the chapters use, or tiny-imagenet, "
+                       "which the experiments with the whole network train on")
     fetch.set_defaults(run=run_fetch)
-    about = "show the data that the chapters would use: name, images, checksum, or the drawn stand-in"
+    about = ("show the data that would be used: CIFAR-10 or the drawn stand-in, photographs, Tiny ImageNet, and "
+             "prepared images")
     show = commands.add_parser("show", help=about, description=about)
     show.set_defaults(run=run_show)
     for command in (fetch, show):
@@ -54,14 +61,15 @@ def run_fetch(args: argparse.Namespace) -> int:
     """Download `args.name` into the data root; 0 when it is there."""
     # Imported on running, so that the command line's help does not wait for torch.
     from alexnet_lib.datasets import data_root
-    from alexnet_lib.download import fetch_cifar10
+    from alexnet_lib.download import ARCHIVES, fetch
 
-    fetch_cifar10(data_root(args.data))
+    fetch(ARCHIVES[args.name], data_root(args.data))
     return 0
 
 
 def run_show(args: argparse.Namespace) -> int:
-    """Print what `load_cifar10` gives at this data root, for both splits, and how to get what is missing."""
+    """Print what is at this data root, and how to get what is missing: both splits of CIFAR-10 as `load_cifar10` gives
+    them, photographs, Tiny ImageNet, and folders that prepare-imagenet made."""
     from alexnet_lib.datasets import SPLITS, data_root, find_data, how_to_get, load_cifar10
 
     root, found = data_root(args.data), find_data(args.data)
@@ -71,7 +79,41 @@ def run_show(args: argparse.Namespace) -> int:
         print(f"{images.label}\n  source: {images.source}\n  {images.checksum}")
     if found is None:
         print(how_to_get(root))
+    print(_photographs(root))
+    for line in _prepared(root):
+        print(line)
+    print(_tiny(root))
     return 0
+
+
+def _photographs(root: Path) -> str:
+    from alexnet_lib.photographs import FOLDERS, SHIPPED, photographs_folder, photographs_in
+
+    folder = photographs_folder(root)
+    if folder is None:
+        return (f"no photographs in {root} ({', '.join(FOLDERS)}): chapters take windows of the {len(SHIPPED)} that "
+                "scikit-image installs")
+    return f"photographs, {len(photographs_in(folder)):,} images\n  source: {folder.relative_to(root)}"
+
+
+def _tiny(root: Path) -> str:
+    from alexnet_lib.imagenet_tiny import FOLDER, describe_tiny, find_tiny, how_to_get_tiny
+
+    if not (root / FOLDER).exists():
+        return how_to_get_tiny(root)
+    return f"{describe_tiny(find_tiny(root / FOLDER))}\n  source: {FOLDER}"
+
+
+def _prepared(root: Path) -> Iterator[str]:
+    """A line for each prepared set that lies in the data root itself."""
+    from alexnet_lib.imagenet_reader import PreparedImages
+    from alexnet_lib.imagenet_store import INDEX, STATISTICS
+
+    for folder in (path.parent for path in sorted(root.glob(f"*/{STATISTICS}")) if path.with_name(INDEX).is_file()):
+        train = PreparedImages(folder)
+        counts = " and ".join(f"{len(PreparedImages(folder, split)):,} {split}" for split in train.index["splits"])
+        yield (f"prepared images, {counts}, of {len(train.classes):,} classes, {train.side} x {train.side} pixels, "
+               f"{train.format}\n  source: {folder.name}")
 
 
 def run_prepare(args: argparse.Namespace) -> int:

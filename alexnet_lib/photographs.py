@@ -38,7 +38,7 @@ def load_photographs(
     if count < 1 or side < 1:
         raise DataError(f"cannot take {count} photographs of {side} pixels: both must be 1 or more")
     root = data_root(data)
-    folder = next((root / name for name in FOLDERS if (root / name).is_dir()), None)
+    folder = photographs_folder(root)
     if folder is None and not shipped:
         raise DataError(f"no photographs at {root}: make a folder {root / 'photographs'} and put images into it")
     if folder is None:
@@ -47,7 +47,7 @@ def load_photographs(
         files = [Path(skimage.data_dir) / name for name in SHIPPED]
         names, called = [path.stem for path in files], "from scikit-image"
     else:
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        files = photographs_in(folder)
         names, called = [path.parent.name for path in files], f"({folder.name})"
     if not files:
         raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}): put some into it, or remove it")
@@ -63,6 +63,16 @@ def load_photographs(
     images = torch.stack(images)
     source = f"files of {folder.name}" if folder else "image files of the package scikit-image"
     return ImageSet(images, labels, classes, name, "test", source, content_checksum(images, labels))
+
+
+def photographs_folder(root: Path) -> Path | None:
+    """The folder of this data root that `load_photographs` would take from; None where there is none of FOLDERS."""
+    return next((root / name for name in FOLDERS if (root / name).is_dir()), None)
+
+
+def photographs_in(folder: Path) -> list[Path]:
+    """Its image files, at any depth, in the order of their names."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:

@@ -1,10 +1,12 @@
-"""Small files in the publisher's form, for the tests: batches as Python 2 pickled them, and an archive of them."""
+"""Small files in the publishers' forms, for the tests: CIFAR-10's batches as Python 2 pickled them, Tiny ImageNet's
+folders, and archives of both."""
 
 from __future__ import annotations
 
 import io
 import struct
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -57,4 +59,29 @@ def archive_of(folder: Path, **more: bytes | tarfile.TarInfo) -> bytes:
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def tiny_files(image: bytes, classes: int = 200) -> dict[str, bytes]:
+    """Tiny ImageNet's files below its folder, with two training images and one validation image of each class."""
+    wnids = [f"n{1_440_764 + 7 * i:08}" for i in range(classes)]
+    files = {"wnids.txt": "\n".join(reversed(wnids)).encode(), "words.txt": f"{wnids[0]}\ttench\n".encode()}
+    rows = [f"val_{i}.JPEG\t{name}\t0\t0\t62\t62\n" for i, name in enumerate(wnids)]
+    files["val/val_annotations.txt"] = "".join(rows).encode()
+    for i, name in enumerate(wnids):
+        files[f"train/{name}/{name}_boxes.txt"] = f"{name}_0.JPEG\t0\t0\t62\t62\n".encode()
+        files |= {f"train/{name}/images/{name}_{n}.JPEG": image for n in range(2)}
+        files |= {f"val/images/val_{i}.JPEG": image, f"test/images/test_{i}.JPEG": image}
+    return files
+
+
+def zip_of(files: dict[str, bytes], folder: str, *more: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+    """A .zip of `files` in `folder`, which has a member of its own; `more` adds members, by names as they are."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{folder}/", b"")
+        for name, content in files.items():
+            archive.writestr(f"{folder}/{name}", content)
+        for name, content in more:
+            archive.writestr(name, content)
     return packed.getvalue()

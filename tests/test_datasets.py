@@ -211,7 +211,7 @@ def test_data_show_says_what_is_there_and_how_to_get_what_is_missing(tree, tmp_p
     assert run_show(Args) == 0
     printed = capsys.readouterr().out
     assert f"data root: {tree}" in printed and "part of CIFAR-10, 20 training images" in printed
-    assert load_cifar10("test", tree).checksum in printed and "data fetch" not in printed
+    assert load_cifar10("test", tree).checksum in printed and "data fetch cifar10" not in printed
     Args.data = str(tmp_path)
     assert run_show(Args) == 0
     printed = capsys.readouterr().out

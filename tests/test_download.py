@@ -11,6 +11,7 @@ import tarfile
 import urllib.request
 from collections import namedtuple
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,13 @@ from download_server import Server
 
 from alexnet_lib import data_commands, download
 from alexnet_lib.datasets import load_cifar10
-from alexnet_lib.download import ARCHIVE, fetch_cifar10
+from alexnet_lib.download import CIFAR10
 from alexnet_lib.errors import DataError
 
-FOLDER = "cifar-10-batches-py"
+FOLDER, ARCHIVE = CIFAR10.folder, CIFAR10.file
 
 
-@pytest.fixture(autouse=True)
-def no_big_disk_needed(monkeypatch):
-    monkeypatch.setattr(download, "_UNPACKED_BYTES", 100_000)
-    monkeypatch.delenv("ALEXNET_DATA", raising=False)
+pytestmark = pytest.mark.usefixtures("no_data_named")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +48,11 @@ def serve():
         yield lambda server: running.enter_context(server.running())
 
 
-def fetch(root: Path, url: str, content: bytes, said: list[str] | None = None) -> Path:
+def fetch(root: Path, url: str, content: bytes, said: list[str] | None = None, unpacked: int = 100_000) -> Path:
     """Fetches as if `content` were what the publisher's md5 and length are of."""
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    return fetch_cifar10(root, url=url, md5=md5, size=len(content), say=(said if said is not None else []).append)
+    published = replace(CIFAR10, url=url, md5=md5, size=len(content), unpacked=unpacked)
+    return download.fetch(published, root, say=(said if said is not None else []).append)
 
 
 def no_network(monkeypatch) -> None:
@@ -78,8 +77,9 @@ def test_fetch_brings_the_batches_and_a_second_time_does_nothing(tmp_path, serve
 
 
 def test_published_archive_is_what_is_asked_for():
-    assert download.CIFAR10_URL == "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-    assert (download.CIFAR10_BYTES, download.CIFAR10_MD5) == (170498071, "c58f30108f718f92721af3b95e74349a")
+    assert CIFAR10.url == "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+    assert (CIFAR10.size, CIFAR10.md5) == (170498071, "c58f30108f718f92721af3b95e74349a")
+    assert (FOLDER, ARCHIVE) == ("cifar-10-batches-py", "cifar-10-python.tar.gz")
 
 
 def test_broken_download_is_kept_and_resumed(tmp_path, serve, archive):
@@ -220,9 +220,8 @@ def test_too_little_disk_is_said_before_anything_is_sent(tmp_path, monkeypatch, 
     no_network(monkeypatch)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 10, 40_000_000))
-    monkeypatch.setattr(download, "_UNPACKED_BYTES", 190_000_000)
     with pytest.raises(DataError, match="CIFAR-10 needs 190 MB .* has 40 MB free: free some, or name another"):
-        fetch(tmp_path, "http://unused", archive)
+        fetch(tmp_path, "http://unused", archive, unpacked=CIFAR10.unpacked)
 
 
 def test_disk_that_fills_while_downloading_keeps_what_can_be_resumed(tmp_path, serve, archive, monkeypatch):
@@ -267,11 +266,11 @@ def test_disk_that_fills_while_unpacking_leaves_no_half_folder(tmp_path, archive
 
 def test_command_fetches_into_the_named_folder(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(download, "fetch_cifar10", asked.append)
+    monkeypatch.setattr(download, "fetch", lambda data, root: asked.append((data, root)))
     parser = argparse.ArgumentParser()
     data_commands.add_data_parser(parser.add_subparsers())
     args = parser.parse_args(["data", "fetch", "cifar10", "--data", str(tmp_path)])
-    assert args.run(args) == 0 and asked == [tmp_path]
+    assert args.run(args) == 0 and asked == [(CIFAR10, tmp_path)]
     args = parser.parse_args(["data", "show", "--data", str(tmp_path)])
     assert args.run is data_commands.run_show
     with pytest.raises(SystemExit):
