@@ -16,8 +16,9 @@ from training_cases import SMALL
 from alexnet_lib import experiments, records
 from alexnet_lib.errors import DataError, RecordError, SettingError
 from alexnet_lib.experiments import ablations, ensemble, imagenet_runs, sixth_conv, tiny_imagenet
-from alexnet_lib.experiments.imagenet_study import SOURCE, Job, Size, Study, run
+from alexnet_lib.experiments.imagenet_study import Job, Size, Study, run
 from alexnet_lib.imagenet_reader import PreparedImages
+from alexnet_lib.imagenet_tiny import FOLDER
 from alexnet_lib.model import AlexNet
 from alexnet_lib.training.evaluation import count_errors, probabilities
 from alexnet_lib.training.recipes import Recipe
@@ -30,7 +31,7 @@ STUDY = Study("ablations", ("C05",), {"paper": (), "no-lrn": ("net.norm=none",)}
 def data(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data root whose Tiny ImageNet is the tests' own images of six classes."""
     root = tmp_path_factory.mktemp("data")
-    (root / SOURCE).symlink_to(prepared.parent / "source", target_is_directory=True)
+    (root / FOLDER).symlink_to(prepared.parent / "source", target_is_directory=True)
     return str(root)
 
 
@@ -193,7 +194,7 @@ def test_labels_name_every_variant() -> None:
 
 
 def test_no_tiny_imagenet_and_unknown_variants(tmp_path: Path, data: str) -> None:
-    with pytest.raises(DataError, match=f"no {SOURCE} in .*http"):
+    with pytest.raises(DataError, match=f"no {FOLDER} in .*`python -m alexnet_lib data fetch tiny-imagenet` .*http"):
         study_run(tmp_path / "out", str(tmp_path))
     args = argparse.Namespace(full=False, out=tmp_path, data=data, device="cpu", seeds=None, only="no-lrm")
     with pytest.raises(SettingError, match="'no-lrm' is not known; use paper, one-gpu-half"):

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from .. import records
+from .. import imagenet_tiny, records
 from ..bench.feed import stepped
 from ..datasets import data_root
 from ..devices import describe_device, keep_freed_memory, pick_device
@@ -28,8 +28,6 @@ from ..training.recipes import Recipe, named
 from .common import recorded_before, writable
 from .imagenet_runs import Workplace, kernels_file, outcome_of
 
-SOURCE = "tiny-imagenet-200"
-WHERE = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 # The text's starting weights leave these networks at guessing (the ablation "start-text"), so every other variant
 # starts from the 2012 code's, which differ in conv3, conv4 and conv5.
 START_2012 = "net.deviations=0.01,0.01,0.03,0.03,0.03,0.01,0.01,0.01"
@@ -105,9 +103,9 @@ class Study:
 def prepared(size: Size, data: str | None, folder: Path) -> Path:
     """Tiny ImageNet, or the part of it that a size asks for, prepared in `folder`; done once. DataError: it is not
     there."""
-    source = data_root(data) / SOURCE
+    source = data_root(data) / imagenet_tiny.FOLDER
     if not source.is_dir():
-        raise DataError(f"no {SOURCE} in {source.parent}: get {WHERE}, unpack it there, or name its folder with --data")
+        raise DataError(imagenet_tiny.how_to_get_tiny(source.parent))
     target = folder / f"{size.classes or 'all'}-classes-{size.per_class or 'all'}-{size.side}"
     prepare(source, target, side=size.side, classes=size.classes, per_class=size.per_class)
     return target
@@ -226,5 +224,7 @@ def checksum(images: PreparedImages) -> str:
 def dataset(images: PreparedImages) -> dict[str, Any]:
     """What a record says of the images."""
     part = "" if len(images.classes) == 200 else f", {len(images.classes)} of its 200 classes"
-    return {"name": f"Tiny ImageNet{part}", "source": WHERE, "checksum": checksum(images), "images": len(images),
-            "test_images": images.index["splits"]["val"]["images"], "stand_in": False}  # fmt: skip
+    return {
+        "name": f"Tiny ImageNet{part}", "source": imagenet_tiny.URL, "checksum": checksum(images),
+        "images": len(images), "test_images": images.index["splits"]["val"]["images"], "stand_in": False,
+    }  # fmt: skip
