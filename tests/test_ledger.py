@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from ledger_cases import put, put_race, put_variants
 
 from alexnet_lib import ledger, records
+from alexnet_lib.bench.model import networks
+from alexnet_lib.experiments.ablations import VARIANTS
 from alexnet_lib.ledger import Verdict, computed, passes, rules
 from alexnet_lib.ledger.findings import span
+from alexnet_lib.ledger.others import ONE, TWO
 from alexnet_lib.ledger.paired import Measured, judged
 
 CLAIMS = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
@@ -124,6 +128,10 @@ def test_ablations_are_read_by_seed_and_come_before_cifar(tmp_path: Path, claim:
     assert verdict(claim, tmp_path) is Verdict.DIFFERS
 
 
+def test_the_ablations_that_are_read_are_those_that_are_run() -> None:
+    assert {*ABLATED.values(), "paper", "no-conv3", "no-conv4", "no-decay", "biases-0"} <= set(VARIANTS)
+
+
 def test_ablations_prefer_complete_sizes_then_larger_ones_and_never_the_small_one(tmp_path: Path) -> None:
     worse, better = [0.32, 0.33, 0.3401], [0.28, 0.29, 0.3001]
     put_variants(tmp_path, "ablations", "small", {"paper": SAME, "no-lrn": better}, images=10**6)
@@ -200,6 +208,7 @@ def test_dropout_takes_longer_by_watched_errors(tmp_path: Path) -> None:
     put_variants(tmp_path, *part, {"none": SAME, "rate-0.5": SAME}, watched={"none": quick, "rate-0.5": slow})
     deciding = ledger.judge("C17", tmp_path).deciding
     assert deciding.verdict is Verdict.IN_DIRECTION and "times as many passes" in deciding.figure
+    assert [one.verdict for one in ledger.judge("C17", tmp_path).findings] == ["agrees in direction", "undecided"]
 
 
 def test_crops_are_worth_few_images_only_under_the_line(tmp_path: Path) -> None:
@@ -229,11 +238,14 @@ def test_networks_averaged_stand_beside_each_alone(tmp_path: Path) -> None:
     ("two", "expected"), [(120, Verdict.IN_DIRECTION), (101, Verdict.UNDECIDED), (80, Verdict.DIFFERS)]
 )
 def test_two_gpus_are_faster_only_beyond_the_range_of_rounds(tmp_path: Path, two: int, expected: Verdict) -> None:
-    from alexnet_lib.ledger.others import ONE, TWO
-
     speeds = {name: {"median": s, "lowest": s - 3, "highest": s + 3} for name, s in ((TWO, two), (ONE, 100))}
     put(tmp_path, "bench", "model_cuda", {"steps": [{"images_per_second": speeds}]}, [0], configuration={"rounds": 5})
     assert verdict("C04", tmp_path) is expected
+
+
+def test_the_networks_that_are_timed_still_have_these_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert {ONE, TWO} <= set(networks(torch.device("cuda")))
 
 
 @pytest.mark.parametrize(
@@ -324,20 +336,21 @@ def words(row: Any) -> str:
 
 def test_the_page_shows_figures_of_records_and_follows_them(tmp_path: Path) -> None:
     root = tmp_path / "recorded"
-    root.mkdir()
-    drawn = page(tmp_path, root)
-    assert "not yet run" in words(drawn.select_one("#c06")) and "points" not in words(drawn.select_one("#c06"))
     put_variants(root, *LRN, {"none": SAME, "lrn-sum": [0.29, 0.30, 0.3101]})
-    row = page(tmp_path, root).select_one("#c06")
+    drawn = page(tmp_path, root)
+    row, without = drawn.select_one("#c06"), drawn.select_one("#c07")
     assert "-1.00 ± 0.00 points" in words(row) and "CIFAR-10, 5,000 training images, 4 passes, 3 seeds" in words(row)
-    assert "verdict-agrees-in-direction" in row["class"]
+    assert "verdict-agrees-in-direction" in row["class"] and "verdict-not-yet-run" in without["class"]
+    assert "points" not in words(without.select_one("td + td"))
     path = root / "lrn-cifar10" / "5-passes_lrn-sum.json"
     changed = json.loads(path.read_text(encoding="utf-8"))
     changed["result"]["test_error"] = [0.33, 0.34, 0.3501]
     path.write_text(json.dumps(changed), encoding="utf-8")
+    put_variants(root, "pooling-cifar10", "4-passes", {"max-3-2": SAME, "max-2-2": [0.32, 0.33, 0.3401]})
     drawn = page(tmp_path, root)
-    assert "+3.00 ± 0.00 points" in words(drawn.select_one("#c06"))
-    assert "verdict-differs" in drawn.select_one("#c06")["class"]
+    for claim, figure, expected in (("c06", "+3.00", "differs"), ("c07", "+2.00", "agrees-in-direction")):
+        assert f"{figure} ± 0.00 points" in words(drawn.select_one(f"#{claim}"))
+        assert f"verdict-{expected}" in drawn.select_one(f"#{claim}")["class"]
     overview = words(drawn.select_one(".ledger-overview"))
     assert all(f"{verdict} " in overview for verdict in Verdict) and "C06 Normalisation on CIFAR-10" in overview
     assert {link["href"] for link in drawn.select(".ledger-overview a")} == {f"#{name.lower()}" for name in CLAIMS}

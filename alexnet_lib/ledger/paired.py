@@ -75,7 +75,7 @@ class Effect:
 def missing(what: str, experiment: str, decides: bool = True) -> Finding:
     """The finding where the records of an experiment are not there, or not all of those that are compared."""
     command = command_of(experiment)
-    why = "Not recorded yet." if command else "The experiment is not written yet."
+    why = "" if command else "The experiment is not written yet."
     place = place_of(experiment)
     return Finding(what, Verdict.NOT_RUN, why, "", place, experiment=experiment, command=command, decides=decides)
 

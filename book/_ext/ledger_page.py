@@ -112,11 +112,9 @@ class ClaimsLedger(LedgerDirective):
         """A test that has no record: what it will compare, on what, and the command that runs it."""
         planned = self.entries("planned_experiments.yml")
         place = f" ({one.data})" if one.data else ""
-        head = nodes.paragraph("", "", badge(one.verdict), nodes.Text(f": {one.what}{place}. "))
-        if one.command:
-            head += [nodes.Text(f"{one.why} "), nodes.literal(text=one.command)]
-        else:
-            head += nodes.Text(f"Planned: {planned.get(one.experiment, one.why)}")
+        why = f"Planned: {planned[one.experiment]}." if one.experiment in planned else one.why
+        head = nodes.paragraph("", "", badge(one.verdict), nodes.Text(f": {one.what}{place}. {why} ".rstrip() + " "))
+        head += [nodes.literal(text=one.command)] if one.command else []
         return [nodes.container("", head, classes=["ledger-finding"])]
 
     def sources(self, judgement: ledger.Judgement, records: list[dict[str, Any]]) -> Cell:
@@ -126,7 +124,9 @@ class ClaimsLedger(LedgerDirective):
         commands = dict.fromkeys(record["command"] for record in records)
         lines = [nodes.list_item("", nodes.paragraph("", "", self.download(record))) for record in records]
         lines += [nodes.list_item("", nodes.paragraph("", "", nodes.literal(text=one))) for one in commands]
-        title = f"{plural(len(records), 'record')}, and how to make {'it' if len(records) == 1 else 'them'} again"
+        used = {key for one in judgement.findings for key in one.records}
+        told = plural(len(records), "record") + ("" if used else " so far, not all that the test needs")
+        title = f"{told}; how to make {'it' if len(records) == 1 else 'them'} again"
         fold = nodes.raw("", f"<details><summary>{title}</summary>", format="html")
         return [fold, nodes.bullet_list("", *lines), nodes.raw("", "</details>", format="html")]
 
