@@ -7,6 +7,9 @@ from typing import Any
 
 from alexnet_lib import records
 
+LRN = ("lrn-cifar10", "5-passes")  # an experiment of claim C06, and one of its parts
+SAME = [0.30, 0.31, 0.32]  # test errors by seed, of what others are compared with
+
 
 def put(
     root: Path, experiment: str, run: str, result: dict[str, Any], seeds: list[int], *, claims: list[str] | None = None,

@@ -28,7 +28,7 @@ MEANINGS = {
     Verdict.UNDECIDED: "what we measured may be chance (95%), or there is one seed only",
     Verdict.DIFFERS: "another figure comes out, or the effect goes the other way by more than chance (95%)",
     Verdict.NOT_TESTED: "what the test would take cannot be had here",
-    Verdict.NOT_RUN: "there is no record yet",
+    Verdict.NOT_RUN: "there is no record yet, or not all of those that the test compares",
 }
 FOUND = (Verdict.AGREES, Verdict.IN_DIRECTION, Verdict.UNDECIDED, Verdict.DIFFERS)
 
