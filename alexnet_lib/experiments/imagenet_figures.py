@@ -43,7 +43,8 @@ def _dot(ax: Axes, share: float | None, place: float, name: str, colour: str, ma
     ax.plot(at, place, color=PALETTE[colour], marker=marker, linestyle="", markevery=1, label=name, **face)
     if at != 100 * share:
         side = "right" if at > 0 else "left"
-        ax.annotate(f"{100 * share:+.0f} ", (at - math.copysign(0.35, at), place), ha=side, va="center", fontsize=9)
+        beside = at - math.copysign(0.1, at), place - 0.1
+        ax.annotate(f"{100 * share:+.0f} ", beside, ha=side, va="bottom", fontsize=9)
 
 
 def _interval(ax: Axes, row: Change, place: float) -> None:
