@@ -178,12 +178,3 @@ def change_in_passes(passes: Passes, name: str = "rate-0.5", against: str = "non
     """By how much the log of a variant's passes is higher than that of `against`, seed by seed; None without a pair."""
     found = times_as_long(passes.get(name, {}), passes.get(against, {}))
     return difference({seed: math.log(factor) for seed, factor in found.items()}, dict.fromkeys(found, 0.0))
-
-
-def verdict_on_passes(passes: Passes, name: str = "rate-0.5", against: str = "none") -> str:
-    """For C17: "agrees in direction" if it took longer, "differs" if less long, "undecided" if it may be chance."""
-    change = change_in_passes(passes, name, against)
-    if change is None:
-        return "not tested"
-    said = change.verdict(1)
-    return "agrees in direction" if said == "agrees" else said

@@ -58,14 +58,6 @@ def rows_of(found: Found, names: Mapping[str, object], *numbers: Numbers) -> lis
     return rows
 
 
-def verdict_row(claim: str, said: str, found: Found, base: str, other: str, numbers: Numbers) -> list[str]:
-    """For the table of claims: claim, what the paper says, `other` less `base` in points, whether that is less."""
-    change = difference(numbers(found[other]), numbers(found[base])) if {base, other} <= set(found) else None
-    if change is None:
-        return [claim, said, NOT_RUN, "not tested"]
-    return [claim, said, f"{change} points", change.verdict(-1) if said != "-" else "-"]
-
-
 def courses(found: Found) -> dict[str, list[tuple[list[float], list[float]]]]:
     """By label, for each seed: passes, and the training error of each pass in per cent."""
     return {

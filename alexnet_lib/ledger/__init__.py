@@ -7,12 +7,13 @@ something gives the claim its verdict, unless it only stands beside.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from .findings import FOUND, MEANINGS, Finding, Judgement, Verdict
 from .rules import RULES
 
-__all__ = ["FOUND", "MEANINGS", "RULES", "Finding", "Judgement", "Verdict", "judge", "records_of", "rows"]
+__all__ = ["FOUND", "MEANINGS", "RULES", "Finding", "Judgement", "Verdict", "beside", "judge", "records_of", "rows"]
 
 
 def judge(claim: str, root: Path | None = None) -> Judgement:
@@ -33,3 +34,8 @@ def records_of(*claims: str, root: Path | None = None) -> list[str]:
     """The keys of the records behind those rows, each once."""
     found = (key for name in claims for one in judge(name, root).findings for key in one.records)
     return list(dict.fromkeys(found))
+
+
+def beside(papers: Mapping[str, str], root: Path | None = None) -> list[list[str]]:
+    """As `rows`, with the paper's own words or figure for each claim, {claim: words}, as the second column."""
+    return [[what, said, *ours] for name, said in papers.items() for what, *ours in rows(name, root=root)]
