@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from . import learning_cifar10 as experiment
-from .comparison_results import NOT_RUN, VariantResult, difference, mean_and_spread, results_of
+from .comparison_results import NOT_RUN, VariantResult, mean_and_spread, results_of
 
 Found = Mapping[str, VariantResult]
 Numbers = Callable[[VariantResult], Mapping[int, float]]
