@@ -17,8 +17,9 @@ from PIL import Image
 from .datasets import ImageSet, data_root, load_cifar10
 from .errors import DataError
 from .imagenet_prepare import prepare
+from .imagenet_tiny import CLASSES as TINY_CLASSES
+from .imagenet_tiny import FOLDER as TINY_IMAGENET
 
-TINY_IMAGENET = "tiny-imagenet-200"
 HELD_OUT = 50  # images a class to validate with: as many as Tiny ImageNet has
 
 
@@ -45,9 +46,9 @@ def few_classes(
     """
     source, target = data_root(data) / TINY_IMAGENET, Path(folder)
     if source.is_dir():
-        index = prepare(source, target, side=side, classes=_checked(classes, 200), per_class=per_class)
+        index = prepare(source, target, side=side, classes=_checked(classes, TINY_CLASSES), per_class=per_class)
         words = tuple((entry["words"] or entry["name"]).split(",")[0] for entry in index["classes"])
-        return FewClasses(target, f"Tiny ImageNet, {classes} of its 200 classes", False, words)
+        return FewClasses(target, f"Tiny ImageNet, {classes} of its {TINY_CLASSES} classes", False, words)
     sets = {"train": load_cifar10("train", data), "val": load_cifar10("test", data)}
     there = sets["train"]
     names = there.classes

@@ -47,7 +47,11 @@ def test_a_change_is_seen_and_nothing_else_is() -> None:
 def test_values_are_told_in_words() -> None:
     assert explained.told(ALL["caffe"].net.lrn).startswith("n 5, k 1, alpha 0.0001") and explained.told(True) == "yes"
     assert explained.told((("norm", "pool"), ("activation",))) == "norm > pool; activation"
-    assert explained.told((5,)) == "5" and explained.told(None) == "none" == explained.told(())
+    assert (
+        explained.told((5,)) == "5"
+        and explained.told((0, 0)) == "0, 0"
+        and explained.told(None) == "none" == explained.told(())
+    )
 
 
 def test_an_unknown_field_is_an_error() -> None:

@@ -68,7 +68,8 @@ def told(value: Any) -> str:
     if isinstance(value, tuple) and isinstance(value[0], tuple):
         return "; ".join(" > ".join(part) for part in value)
     if isinstance(value, tuple):
-        return f"{len(value)} x {told(value[0])}" if len(set(value)) == 1 < len(value) else ", ".join(map(told, value))
+        alike = len(value) > 2 and len(set(value)) == 1
+        return f"{len(value)} x {told(value[0])}" if alike else ", ".join(map(told, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
