@@ -24,7 +24,8 @@ def write(root: Path, size: str, seeds: int = 1, top5: float | None = 0.2, compl
     errors = [0.5 + 0.02 * seed for seed in range(seeds)]
     views = {"centre": [top5] * seeds, "ten": [top5] * seeds}
     result = {"complete": complete, "seeds": list(range(seeds)), "rate": 0.01,
-              "test_error": errors, "training_error": [0.25] * seeds, "views_error": {"ten": [0.45] * seeds}, "top5_error": views}  # fmt: skip
+              "test_error": errors, "training_error": [0.25] * seeds,
+              "views_error": {"ten": [0.45] * seeds}, "top5_error": views}  # fmt: skip
     record = {"experiment": "tiny-imagenet", "run": f"{size}_paper", "kind": "measured", "claims": ["C21"],
               "command": "c", "configuration": {}, "seeds": [0], "commit": "c", "date": "d", "device": "d",
               "dataset": dict.fromkeys(("name", "source", "checksum", "images", "stand_in"), "x"), "versions": {},
