@@ -177,8 +177,8 @@ def averages(size: Size, root: Path | None = None) -> Averages | None:
 
 
 def in_per_cent(top1: float | None, top5: float | None) -> str:
-    """As the paper prints errors: "40.66 / 18.21"."""
-    return " / ".join("-" if share is None else f"{100 * share:.2f}" for share in (top1, top5))
+    """As the paper prints errors: "40.66 / 18.21", with spaces at which no line breaks."""
+    return "\u00a0/\u00a0".join("-" if share is None else f"{100 * share:.2f}" for share in (top1, top5))
 
 
 def printed_rows(table: int) -> list[list[str]]:
