@@ -19,6 +19,7 @@ from alexnet_lib.experiments import imagenet_results as results
 from alexnet_lib.experiments.ablations import EXPERIMENT
 from alexnet_lib.experiments.imagenet_figures import REACH, draw_averages, draw_bells, draw_changes, draw_found
 from alexnet_lib.experiments.imagenet_study import Size, run
+from alexnet_lib.ledger import Verdict, judge
 
 CPU, GPU = EXPERIMENT.on_cpu, EXPERIMENT.on_gpu
 CLAIMS = Path(__file__).resolve().parent.parent / "book" / "claims.yml"
@@ -85,6 +86,21 @@ def test_several_seeds_decide_by_their_interval(tmp_path: Path) -> None:
     assert signs == {"no-lrn": "more errors", "pool-2-2": "fewer errors", "no-decay": "undecided",
                      "no-crops": "not yet run", "biases-0": "not yet run"}  # fmt: skip
     assert found["no-lrn"].ours.mean == pytest.approx(0.03) and found["no-lrn"].ours.seeds == 3
+
+
+def test_the_table_says_what_the_ledger_says(tmp_path: Path) -> None:
+    words = {Verdict.IN_DIRECTION: "more errors", Verdict.DIFFERS: "fewer errors", Verdict.UNDECIDED: "undecided",
+             Verdict.NOT_RUN: "not yet run"}  # fmt: skip
+    root = recorded(
+        tmp_path, paper=errors(0.40, 0.41, 0.42), no_lrn=errors(0.43, 0.441, 0.449), pool_2_2=errors(0.36, 0.38, 0.38),
+        no_lighting=errors(0.35, 0.41, 0.48),
+    )  # fmt: skip
+    found, seen = by_name(CPU, root), set()
+    for claim, name in {"C03": "one-gpu-half", "C05": "no-lrn", "C07": "pool-2-2", "C14": "no-lighting"}.items():
+        finding = judge(claim, root).findings[0]
+        assert finding.experiment == "ablations" and words[finding.verdict] == found[name].sign
+        seen.add(finding.verdict)
+    assert seen == set(words)
 
 
 def test_the_best_size_is_that_of_the_gpu_once_its_first_variant_is_recorded(tmp_path: Path) -> None:
