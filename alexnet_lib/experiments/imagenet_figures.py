@@ -62,7 +62,7 @@ def draw_averages(lines: Mapping[str, Sequence[float]], alone: Mapping[str, Sequ
 
     lines: {views or data: errors as shares of 1, 2, ... networks}; alone: the same keys.
     """
-    fig, ax = plt.subplots(figsize=(6.2, 3.6))
+    fig, ax = plt.subplots()
     most = 1
     for place, (name, errors) in enumerate(lines.items()):
         style, counts = style_at(place, every=1), range(1, len(errors) + 1)
