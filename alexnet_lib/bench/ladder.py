@@ -1,7 +1,7 @@
 """The speed ladder: training from the naive loop to the fastest there is, one thing changed a rung.
 
 A rung is a step (how a batch changes the weights) and a feed (where batches come from). Every rung computes the same
-update, which `check` tries on one batch; only digits and speed may differ. Taught in "Full training" (planned).
+update, which `check` tries on one batch; only digits and speed may differ. Taught in "Full training".
 
 The extra rungs are all there on a GPU. On a CPU they are measured where asked for: without instructions of its own
 bfloat16 is slower there, torch.compile needs a compiler and its time before it begins, and of cuDNN and CUDA graphs

@@ -1,4 +1,4 @@
-"""What `bench train` found: printed, and as a record keeps it. Taught in "Full training" (planned)."""
+"""What `bench train` found: printed, and as a record keeps it. Taught in "Full training"."""
 
 from __future__ import annotations
 

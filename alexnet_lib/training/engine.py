@@ -1,6 +1,6 @@
 """The loop that trains a network by a recipe: steps, passes, validation, checkpoints, in one process or several.
 
-Taught in "Full training" (planned). With the same seed and data the losses are the same to the bit on a CPU,
+Taught in "Full training". With the same seed and data the losses are the same to the bit on a CPU,
 whether a run was stopped or not; with several processes they are the same up to the order of sums, unless layers look
 at the whole batch (batch normalisation sees each process's rows alone).
 """

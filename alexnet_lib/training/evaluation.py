@@ -1,7 +1,7 @@
 """Errors of trained networks on a prepared validation set: by any views, and averaged over several networks.
 
 Paper sections 2 (top-1, top-5), 4.1 (ten views) and 6 (averages of networks). Taught in "Full training" and "Results
-and ablations" (planned).
+and ablations".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a training run does, as one page of settings: the paper's recipe, the 2012 code's, Caffe's, and one of today.
 
-Paper sections 4.1, 4.2 and 5. Taught in "Full training" (planned).
+Paper sections 4.1, 4.2 and 5. Taught in "Full training".
 """
 
 from __future__ import annotations
