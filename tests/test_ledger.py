@@ -286,7 +286,7 @@ def test_rows_for_a_chapter_are_those_of_the_ledger(tmp_path: Path) -> None:
     put_variants(tmp_path, *LRN, {"none": SAME, "lrn-sum": [0.29, 0.30, 0.3101]})
     first, second, third = ledger.rows("C06", "C11", root=tmp_path)
     assert first[0].startswith("C06: test error") and first[2] == "agrees in direction" and "3 seeds" in first[1]
-    assert second[1:] == ["-", "not yet run"] and third[1:] == ["2,178 (arithmetic)", "differs"]
+    assert second[1:] == ["- (CIFAR-10)", "not yet run"] and third[1:] == ["2,178 (arithmetic)", "differs"]
     papers = {"C06": "11% against 13%", "C11": "2048"}
     assert ledger.beside(papers, tmp_path) == [
         [row[0], papers[row[0][:3]], *row[1:]] for row in ledger.rows("C06", "C11", root=tmp_path)

@@ -22,9 +22,12 @@ def judge(claim: str, root: Path | None = None) -> Judgement:
 
 
 def rows(*claims: str, root: Path | None = None) -> list[list[str]]:
-    """For a chapter's table, a row a finding: claim and what was compared, our figure with its data, the verdict."""
+    """For a chapter's table, a row a finding: claim and what was compared, our figure with its data, the verdict.
+
+    Without a figure there is a dash, with the data that it would be of.
+    """
     return [
-        [f"{name}: {one.what}", f"{one.figure} ({one.data})" if one.figure else "-", str(one.verdict)]
+        [f"{name}: {one.what}", (one.figure or "-") + (f" ({one.data})" if one.data else ""), str(one.verdict)]
         for name in claims
         for one in judge(name, root).findings
     ]
