@@ -51,5 +51,5 @@ def draw_layers(parts: Sequence[Work], batch: int, peak: Peak) -> Figure:
     ax.invert_yaxis()
     ax.set(xlabel="microseconds an image",
            title=f"batch {batch}: at most {allowed(parts, batch, peak):,.3g} images/s")  # fmt: skip
-    ax.legend(fontsize="small", loc="lower right")
+    fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
     return fig
