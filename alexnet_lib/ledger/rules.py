@@ -165,10 +165,6 @@ TRAINING: dict[str, tuple[Rule, ...]] = {
             "training error with a decay of 0.0005, less that without", -1, training_error,
             f"{SMALL} In a short training that decay hardly moves a weight.",
         ),
-        small_nets(
-            learning_cifar10, DECAYS, "decay-0.005", "decay-0", "the same with ten times that decay", -1,
-            training_error, decides=False,
-        ),
     ),
     "C20": (
         ablation("biases-0", "training error of the second pass with biases 0, less that with ones", early_error),
