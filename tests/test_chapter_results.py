@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,6 @@ from alexnet_lib.experiments import imagenet_figures as figures
 from alexnet_lib.experiments import imagenet_results as read
 from alexnet_lib.experiments.chance import apart_error, paired_error, sampling_error
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 CHAPTER = Chapter("results")
 
 
@@ -24,8 +24,17 @@ def image_set(count: int, split: str, seed: int) -> ImageSet:
     return ImageSet(images, labels, tuple("abcdefghij"), "made", split, "made", "sha256:0")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread_throughout() -> Iterator[None]:
+    """Before the module's own runs: the same seed gives the same bits only with as many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
-def live() -> dict:
+def live(one_thread_throughout: None) -> dict:
     """What the live cells define, on few made images."""
     few, judged = image_set(128, "train", 0), image_set(60, "test", 1)
     sets = SimpleNamespace(subset=lambda count: few), SimpleNamespace(subset=lambda count: judged)
