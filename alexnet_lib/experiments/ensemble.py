@@ -19,7 +19,7 @@ from ..imagenet_reader import PreparedImages
 from ..training.evaluation import count_errors
 from .ablations import EXPERIMENT as ABLATIONS
 from .imagenet_runs import final_net, outcome_of
-from .imagenet_study import Job, Study, run, small
+from .imagenet_study import Job, Study, small
 from .imagenet_study import dataset as dataset_of
 
 NAME = "ensemble"
@@ -35,14 +35,16 @@ AVERAGE = "average"
 def run_from(args: argparse.Namespace) -> list[Path]:
     """Train the networks that are not there yet, then write the record of their averages; `args` as of all."""
     size = STUDY.size(args.full, pick_device(args.device))
-    given = {"out": args.out, "data": args.data, "device": args.device, "seeds": args.seeds}
-    written = run(STUDY, size, list(STUDY.variants), **given)
-    job = Job.begin(STUDY, size, list(STUDY.variants), **given)
+    job = Job.begin(
+        STUDY, size, list(STUDY.variants), out=args.out, data=args.data, device=args.device, seeds=args.seeds
+    )
+    command = records.command_line(sys.argv[1:])
+    written = job.train(command)
     seeds = args.seeds or size.seeds
     before = records.load(NAME, f"{size.name}_{AVERAGE}", job.out)
     if before and len(before["seeds"]) >= seeds:
         return written
-    return [*written, records.write(average(job, seeds, records.command_line(sys.argv[1:])), job.out)]
+    return [*written, records.write(average(job, seeds, command), job.out)]
 
 
 def average(job: Job, seeds: int, command: str) -> dict[str, Any]:

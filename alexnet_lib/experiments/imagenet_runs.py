@@ -54,7 +54,7 @@ def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
             print(f"stopped in {folder}; the same command goes on from here")
             raise KeyboardInterrupt
         outcome = measured(training, read_log(folder))
-        training.folder.save_weights(FINAL, training.net.state_dict(), {})
+        run_folder.save_weights(FINAL, training.net.state_dict(), {})
         write_text(folder / OUTCOME, json.dumps(outcome) + "\n")
         shutil.rmtree(run_folder.checkpoints)
         (folder / "best.safetensors").unlink()

@@ -121,23 +121,7 @@ def run(
     of other settings or images.
     """
     job = Job.begin(study, size, variants, out=out, data=data, device=device, seeds=seeds)
-    if not job.waiting:
-        print(f"{study.name}: all of it is recorded in {job.out / study.name}")
-        return []
-    circumstances = records.circumstances(describe_device(job.device), command or records.command_line(sys.argv[1:]))
-    job.announce()
-    written = {}
-    for seed, one in job.waiting:
-        one.done[seed] = outcome_of(one.recipe, job.place(one.run), seed)
-        written[one.run] = records.write(one.record(circumstances), job.out)
-        if study.kernels and seed == 0:
-            kernels_file(job.place(one.run), seed, written[one.run])
-        error = one.done[seed]["test_error"]
-        print(
-            f"{one.run}, seed {seed}: top-1 error {error:.2%}, by ten views {one.done[seed]['views_error']['ten']:.2%}"
-        )
-        sys.stdout.flush()
-    return list(written.values())
+    return job.train(command or records.command_line(sys.argv[1:]))
 
 
 @dataclass
@@ -166,6 +150,24 @@ class Job:
         known = [KnownVariant(study, size, name, images, out, seeds or size.seeds) for name in variants]
         waiting = [(seed, one) for seed in range(seeds or size.seeds) for one in known if seed not in one.done]
         return cls(study, size, images, folder, out, chosen, known, waiting)
+
+    def train(self, command: str) -> list[Path]:
+        """Train what waits, a record a variant after each seed; the paths that were written."""
+        if not self.waiting:
+            print(f"{self.study.name}: all of it is recorded in {self.out / self.study.name}")
+            return []
+        circumstances = records.circumstances(describe_device(self.device), command)
+        self.announce()
+        written = {}
+        for seed, one in self.waiting:
+            one.done[seed] = outcome_of(one.recipe, self.place(one.run), seed)
+            written[one.run] = records.write(one.record(circumstances), self.out)
+            if self.study.kernels and seed == 0:
+                kernels_file(self.place(one.run), seed, written[one.run])
+            error, ten = one.done[seed]["test_error"], one.done[seed]["views_error"]["ten"]
+            print(f"{one.run}, seed {seed}: top-1 error {error:.2%}, by ten views {ten:.2%}")
+            sys.stdout.flush()
+        return list(written.values())
 
     def place(self, run: str) -> Workplace:
         """Where a variant's runs are trained; studies that train the same share them."""
