@@ -58,7 +58,7 @@ def test_their_labels_are_the_prepared_sets_also_of_a_part_of_the_classes(prepar
 def test_images_that_do_not_fit_into_memory_are_not_held(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images, cpu = PreparedImages(prepared, "train"), torch.device("cpu")
     assert feed.held_place(images, cpu) == "memory"
-    monkeypatch.setattr(feed.os, "sysconf", lambda name: 1000)
+    monkeypatch.setattr("os.sysconf", lambda name: 1000)
     assert feed.held_place(images, cpu) is None
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +22,7 @@ from ..errors import DataError, first_line
 from ..imagenet_reader import PreparedImages
 from ..imagenet_workers import cores
 from ..model import AlexNet
-from ..training.feed import ROOM, Feed
+from ..training.feed import Feed, fits
 from ..training.recipes import Recipe, changes_of, named
 from ..training.streams import Order, Share
 from . import Timing, check_counts, print_table, synchronise, take_turns, trainer
@@ -35,11 +34,9 @@ STEP, THEIRS = "a training step, the batch at hand", "torchvision ImageFolder, D
 
 def held_place(images: PreparedImages, device: torch.device) -> str | None:
     """Where all the images can be held: on the GPU, or in the memory of a computer without; None: they do not fit."""
-    needed = len(images) * images.side**2 * 3
-    if device.type == "cuda":
-        return "device" if needed < ROOM * torch.cuda.mem_get_info(device)[0] else None
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return "memory" if needed < ROOM * whole else None
+    if not fits(images, device):
+        return None
+    return "device" if device.type == "cuda" else "memory"
 
 
 def fed(images: PreparedImages, recipe: Recipe, place: str, batches: int, device: torch.device) -> Callable[[], int]:

@@ -7,6 +7,7 @@ of them as bytes in the computer's memory; "device", all of them as bytes on the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ..imagenet_reader import PreparedImages
 from .streams import Order, Share, generator
 
 PLACES = ("auto", "mapped", "memory", "device")
-ROOM = 0.6  # of the GPU's free memory, that images may take: the rest is the training's
+ROOM = 0.6  # of the free memory of a GPU, or of all of a computer's, that images may take
 AT_ONCE = 1024  # images read at a time when all are loaded
 
 
@@ -86,19 +87,35 @@ def load_all(images: PreparedImages, device: torch.device | None) -> torch.Tenso
     return held
 
 
+def size_of(images: PreparedImages) -> int:
+    """How many bytes all of a set's pixels take."""
+    return len(images) * images.side**2 * 3
+
+
+def free_on(device: torch.device) -> int:
+    """Bytes that are free on a GPU; on a CPU, the memory of the computer."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def fits(images: PreparedImages, device: torch.device) -> bool:
+    """Whether all of a set's pixels can be held there, beside a training."""
+    return size_of(images) < ROOM * free_on(device)
+
+
 def _place(images: PreparedImages, device: torch.device, place: str) -> str:
     if place not in PLACES:
         raise SettingError(f"feed {place!r} is not known; use one of {', '.join(PLACES)}")
     if device.type == "cpu":
         return {"auto": "mapped", "device": "memory"}.get(place, place)
-    needed, free = len(images) * images.side**2 * 3, torch.cuda.mem_get_info(device)[0]
-    fits = needed < ROOM * free
-    if place == "device" and not fits:
+    there = fits(images, device)
+    if place == "device" and not there:
         raise SettingError(
-            f"the images take {needed / 1e9:.1f} GB, and {device} has {free / 1e9:.1f} GB free, of which "
-            "training needs a part: give --feed mapped"
+            f"the images take {size_of(images) / 1e9:.1f} GB, and {device} has {free_on(device) / 1e9:.1f} GB free, of "
+            "which training needs a part: give --feed mapped"
         )
-    return ("device" if fits else "mapped") if place == "auto" else place
+    return ("device" if there else "mapped") if place == "auto" else place
 
 
 def validation_batches(
