@@ -6,10 +6,13 @@ import ctypes
 import os
 import platform
 import re
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 from .errors import SettingError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,6 +44,11 @@ def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if tensor.device.type == "cpu" and device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+def autocast(device: torch.device, dtype: str) -> AbstractContextManager:
+    """In which a network of float32 weights computes in that type, a name in DTYPES."""
+    return nullcontext() if dtype == "float32" else torch.autocast(device.type, DTYPES[dtype])
 
 
 def describe_device(device: torch.device) -> str:

@@ -202,7 +202,7 @@ def test_a_step_of_a_network_trains_it() -> None:
     before = {name: value.clone() for name, value in net.state_dict().items()}
     dtypes = []
     net.fc8.register_forward_hook(lambda *seen: dtypes.append(seen[-1].dtype))
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in ("float32", "bfloat16"):
         assert model.stepper(net, 2, torch.device("cpu"), dtype, compiled=False)() == 2
     assert net.training and dtypes == [torch.float32, torch.bfloat16]
     assert not torch.equal(net.fc8.bias, before["fc8.bias"])

@@ -10,7 +10,6 @@ there is nothing.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +19,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ..devices import autocast
 from ..errors import AlexNetLibError, SettingError
 from ..imagenet_reader import PreparedImages
 from ..layers import LocalResponseNorm
 from ..model import AlexNet
 from ..optimiser import parameter_groups
 from ..training.feed import Batch, Feed
-from ..training.recipes import DTYPES, Recipe
+from ..training.recipes import Recipe
 from ..training.streams import Order, Share
 from . import synchronise
 from .feed import held_place, their_loader
@@ -122,8 +122,7 @@ class Trainer:
         """One update on a batch that is on the device; its loss from before it."""
         torch.backends.cudnn.benchmark = self.step.tuned
         self.optimiser.zero_grad(set_to_none=True)
-        half = self.step.dtype != "float32"
-        with torch.autocast(self.device.type, DTYPES[self.step.dtype]) if half else contextlib.nullcontext():
+        with autocast(self.device, self.step.dtype):
             logits = self.model(batch.pixels.contiguous(memory_format=self.order))
         loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.recipe.smoothing)
         loss.backward()

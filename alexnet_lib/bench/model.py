@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import torchvision
 from torch import nn
 
 from ..config import AlexNetConfig, ablations
-from ..devices import describe_device, keep_freed_memory, pick_device
+from ..devices import autocast, describe_device, keep_freed_memory, pick_device
 from ..errors import SettingError
 from ..layers import LocalResponseNorm
 from ..model import AlexNet
@@ -70,7 +69,7 @@ def networks(device: torch.device) -> dict[str, Callable[[], nn.Module]]:
     }
 
 
-def stepper(net: nn.Module, batch: int, device: torch.device, dtype: torch.dtype, compiled: bool) -> Callable[[], int]:
+def stepper(net: nn.Module, batch: int, device: torch.device, dtype: str, compiled: bool) -> Callable[[], int]:
     """A contestant: one training step on a batch that is already there; returns its images."""
     generator = torch.Generator().manual_seed(0)
     images = (
@@ -82,11 +81,9 @@ def stepper(net: nn.Module, batch: int, device: torch.device, dtype: torch.dtype
     net.train()
     optimiser = PaperSGD(net.parameters(), 1e-6, weight_decay=5e-4)
     forward = torch.compile(net) if compiled else net
-    half = dtype != torch.float32
 
     def step() -> int:
-        precision = torch.autocast(device.type, dtype) if half else contextlib.nullcontext()
-        with precision:
+        with autocast(device, dtype):
             loss = F.cross_entropy(forward(images), labels)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -115,8 +112,7 @@ def measure(
     compiled: bool,
 ) -> dict[str, Timing]:
     """Images a second of a training step of every network, in turns."""
-    kind = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
-    steps = {name: stepper(make(), batch, device, kind, compiled) for name, make in wanted.items()}
+    steps = {name: stepper(make(), batch, device, dtype, compiled) for name, make in wanted.items()}
     return take_turns(steps, rounds)
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 
 from ..description import BYTES, Description
-from ..training.recipes import DTYPES
+from ..devices import DTYPES
 from . import synchronise
 
 PIXEL = 1  # byte, of each of an image's three colours, before it is converted

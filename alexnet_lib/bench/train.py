@@ -7,7 +7,6 @@ reaches on a batch that is there already, and how much of what the machine's pea
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ import torchvision
 from torch import nn
 from torchvision.transforms import v2
 
-from ..devices import describe_device, keep_freed_memory, pick_device
+from ..devices import autocast, describe_device, keep_freed_memory, pick_device
 from ..errors import SettingError
 from ..imagenet_reader import PreparedImages
 from ..imagenet_workers import cores
@@ -46,8 +45,7 @@ class ExampleTrainer:
 
     def __call__(self, batch: Batch) -> None:
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # as the example has it without a seed
-        autocast = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else contextlib.nullcontext()
-        with autocast:
+        with autocast(self.device, "bfloat16" if self.device.type == "cuda" else "float32"):
             loss = F.cross_entropy(self.net(batch.pixels), batch.labels)
         self.optimiser.zero_grad()
         loss.backward()

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from ..devices import autocast
 from ..dropout import seed_dropout
 from ..errors import TrainingError
 from ..evaluate import TopKErrors
@@ -25,7 +26,7 @@ from .evaluation import count_errors
 from .feed import Batch, Feed
 from .folder import RunFolder
 from .processes import Group
-from .recipes import DTYPES, Recipe
+from .recipes import Recipe
 from .streams import Order, seed_of
 from .tally import Sums, Tally
 
@@ -150,10 +151,7 @@ class Training:
 
     def autocast(self) -> contextlib.AbstractContextManager:
         """In which the network computes in the recipe's type."""
-        dtype = DTYPES[self.recipe.dtype]
-        if dtype == torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype)
+        return autocast(self.device, self.recipe.dtype)
 
     def _line(self) -> None:
         found = self._checked(self.group.sum(self.since_line))

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..augment import AugmentBatch, ColorPCA, PCALighting, PixelScale
 from ..config import AlexNetConfig, ResponseNorm
+from ..devices import DTYPES
 from ..errors import SettingError
 from ..imagenet_reader import PreparedImages
 from ..optimiser import RECIPES as GROUPS
@@ -26,7 +26,6 @@ from .feed import CentredBatch
 
 SCHEDULES = ("plateau", "by hand", "cosine", "constant")
 LIGHTINGS = ("none", "deviation", "eigenvalue")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MEAN_AT = ("centre", "crop")
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
