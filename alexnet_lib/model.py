@@ -137,6 +137,11 @@ class AlexNet(nn.Sequential):
             layer.bias.fill_(self.config.biases[place])
 
 
+def described(config: AlexNetConfig, classes: int = 1000) -> Description:
+    """The table of a network's layers. One column knows them all, and few weights or none are drawn for it."""
+    return AlexNet(config, classes, part=(0, config.columns)).describe()
+
+
 class _Builder:
     """Goes through the network from the image up, making layers and the rows that describe them."""
 

@@ -226,7 +226,7 @@ def test_only_measures_the_networks_whose_names_hold_a_word(monkeypatch: pytest.
     monkeypatch.setattr(model, "stepper", lambda *settings: settings[1:])
     monkeypatch.setattr(model, "take_turns", lambda steps, rounds: (steps, rounds))
     cpu = torch.device("cpu")
-    setting = (8, cpu, torch.bfloat16, True)
+    setting = (8, cpu, "bfloat16", True)
     for only, names in (
         ("two", ["two", "twofold"]),
         ("fold,one", ["one", "twofold"]),

@@ -8,10 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from alexnet_lib.description import Description
 from alexnet_lib.errors import SettingError
 from alexnet_lib.memory import Kept, kept_for_backward, learned, measured_kept, need, need_2012
-from alexnet_lib.model import VARIANTS, AlexNet, AlexNetConfig, ablations
+from alexnet_lib.model import VARIANTS, AlexNet, AlexNetConfig, ablations, described
 from alexnet_lib.optimiser import PaperSGD
 from alexnet_lib.two_gpu import TwoGPUAlexNet
 
@@ -26,10 +25,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def small(name: str) -> AlexNetConfig:
     """The network with few units in fc6 and fc7: what it keeps is counted alike, and it is made quickly."""
     return replace(CONFIGS[name], hidden=(64, 32))
-
-
-def described(config: AlexNetConfig) -> Description:
-    return AlexNet(config, part=(0, 2)).describe()  # the whole network's table; of half of it, nothing is drawn
 
 
 def images(config: AlexNetConfig) -> torch.Tensor:

@@ -14,8 +14,7 @@ from typing import Any
 
 from .. import records
 from ..config import AlexNetConfig
-from ..description import Description
-from ..model import AlexNet
+from ..model import described
 from .ablations import EXPERIMENT, LABELS
 from .chance import TWO_SIDED, apart_error
 from .comparison_results import NOT_RUN, Difference, VariantResult, difference, mean_and_spread
@@ -125,11 +124,6 @@ def detail_rows(size: Size, root: Path | None = None) -> list[list[str]]:
         last = [by_images, change.beyond_images, change.sign] if change else ["-"] * 3
         rows.append([label, *told, *last])
     return rows
-
-
-def described(config: AlexNetConfig, classes: int = 1000) -> Description:
-    """The layers of a network; a part of it knows them all, and few weights are drawn for it."""
-    return AlexNet(config, classes, part=(0, config.columns)).describe()
 
 
 def depth_rows() -> list[list[str]]:

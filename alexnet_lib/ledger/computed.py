@@ -13,7 +13,7 @@ import torch
 from ..config import AlexNetConfig
 from ..description import Description
 from ..dropout_ensemble import Distances, DroppedStack, exact_averages
-from ..model import AlexNet
+from ..model import described
 from ..view_measures import offsets
 from .findings import Finding, Verdict
 
@@ -25,9 +25,9 @@ NETS, UNITS, TRIED = 10, 5, 100  # of C18: drawn networks, units of each hidden 
 
 
 @cache
-def described() -> Description:
-    """The layers of the paper's network. One column of it knows them all, and no weights are drawn for it."""
-    return AlexNet(AlexNetConfig.paper(), part=(0, 2)).describe()
+def papers() -> Description:
+    """The layers of the paper's network."""
+    return described(AlexNetConfig.paper())
 
 
 def within(ours: int, paper: int) -> bool:
@@ -37,7 +37,7 @@ def within(ours: int, paper: int) -> bool:
 
 def sums(root: Path | None = None) -> Finding:
     """C09: all weights and neurons."""
-    net = described()
+    net = papers()
     right = within(net.learned, WEIGHTS) and within(net.neurons, NEURONS)
     return Finding(
         "weights with biases, and neurons, of the network in the text", Verdict.AGREES if right else Verdict.DIFFERS,
@@ -48,7 +48,7 @@ def sums(root: Path | None = None) -> Finding:
 
 def layers(root: Path | None = None) -> Finding:
     """C09: the list in the caption of Figure 2."""
-    rows = described().layers
+    rows = papers().layers
     ours = {row.name: row.outputs for row in rows}
     off = [
         f"{name} has {ours[name]:,}, not {listed:,}"
@@ -64,7 +64,7 @@ def layers(root: Path | None = None) -> Finding:
 
 def shares(root: Path | None = None) -> Finding:
     """C10: no convolutional layer holds more than 1% of the weights."""
-    net = described()
+    net = papers()
     found = {row.name: row.learned / net.learned for row in net.layers if row.name.startswith("conv")}
     over = [f"{name} {share:.2%}" for name, share in found.items() if share > MOST_SHARE]
     return Finding(
