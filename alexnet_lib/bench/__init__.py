@@ -98,14 +98,9 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     cifar.add_argument("--batches", type=int, default=40, metavar="N", help="batches of 128 a turn (default: 40)")
     about = "training batches of a prepared set, by where its images are held, beside torchvision's loader"
     feed = _kind(kinds, "feed", about)
-    feed.add_argument("prepared", metavar="DIR", help="a folder that data prepare-imagenet made")
-    feed.add_argument("--source", metavar="SRC", help="class folders of image files, for torchvision's loader")
-    feed.add_argument("--workers", type=int, metavar="N", help="of torchvision's loader (default: one a core)")
-    feed.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
+    _prepared_options(feed, "class folders of image files, for torchvision's loader", "torchvision's loader")
     feed.add_argument("--batches", type=int, default=20, metavar="N", help="batches a turn (default: 20)")
     feed.add_argument("--steps", type=int, default=2, metavar="N", help="training steps a turn (default: 2)")
-    feed.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")
-    feed.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "local response normalisation beside the framework's, and beside copying its tensors"
     lrn = _kind(kinds, "lrn", about)
     lrn.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 32 on a CPU, 128 on a GPU)")
@@ -134,16 +129,21 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     prepare.set_defaults(run=_run, bench="prepare")
     about = "whole training by a ladder of changes, from the naive loop to the fastest, and its share of the roofline"
     train = _kind(kinds, "train", about)
-    train.add_argument("prepared", metavar="DIR", help="a folder that data prepare-imagenet made")
-    train.add_argument("--source", metavar="SRC", help="the image files it was prepared from, for the naive rungs")
-    train.add_argument("--workers", type=int, metavar="N", help="of the naive rungs' loader (default: one a core)")
-    train.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
+    _prepared_options(train, "the image files it was prepared from, for the naive rungs", "the naive rungs' loader")
     train.add_argument("--batches", type=int, metavar="N", help="batches a turn (default: 2 on a CPU, 50 on a GPU)")
     train.add_argument("--steps", type=int, metavar="N", help="updates a turn, of a step alone (default: 1, 50)")
     train.add_argument("--extra", metavar="A,B", help="cudnn, bfloat16, compiled, graphs (default: all on a GPU, "
                        "none on a CPU)")  # fmt: skip
-    train.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")
-    train.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
+
+
+def _prepared_options(kind: argparse.ArgumentParser, source: str, loader: str) -> None:
+    """The options of a bench that works on a prepared set; `source` is for --source's help, `loader` for --workers'."""
+    kind.add_argument("prepared", metavar="DIR", help="a folder that data prepare-imagenet made")
+    kind.add_argument("--source", metavar="SRC", help=source)
+    kind.add_argument("--workers", type=int, metavar="N", help=f"of {loader} (default: one a core)")
+    kind.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
+    kind.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")
+    kind.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
 
 
 def _kind(kinds: argparse._SubParsersAction, name: str, about: str) -> argparse.ArgumentParser:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ from ..training.recipes import Recipe, changes_of, named
 from ..training.streams import Order, Share
 from . import Timing, check_counts, print_table, synchronise, take_turns, trainer
 from .augment import MinusMeanImage, PlainLighting
-from .recording import figures, without_folders, write
+from .recording import about, figures, write_of_prepared
 
 STEP, THEIRS = "a training step, the batch at hand", "torchvision ImageFolder, DataLoader"
 
@@ -163,17 +162,13 @@ def run(args: argparse.Namespace) -> int:
     args.workers = cores() if args.workers is None else args.workers
     images = PreparedImages(args.prepared, "train")
     recipe = named("paper", changes_of(args.set, batch=args.batch))
-    about = f"{len(images):,} images of {images.side} pixels"
-    print(f"{describe_device(device)}; {about} ({images.format}), batches of {recipe.batch}, median of {args.rounds}")
+    print(f"{describe_device(device)}; {about(images)} ({images.format}), batches of {recipe.batch}, median of "
+          f"{args.rounds}")  # fmt: skip
     timings = take_turns(contestants(images, recipe, args, device), args.rounds)
     report(timings)
     if args.out:
         result = {"batch": recipe.batch, "size": recipe.net.input_size, "images_per_second": figures(timings)}
-        data = {"name": about, "source": "prepared images", "checksum": images.index["source"]["digest"],
-                "images": len(images), "stand_in": False}  # fmt: skip
-        words = without_folders(sys.argv[3:], DIR=args.prepared, SRC=args.source)
-        circumstances = {"rounds": args.rounds, "seconds": time.perf_counter() - began, "words": words}
-        path = write("feed", result, device=device, dataset=data, out=args.out, claims=("C15",), **circumstances)
+        path = write_of_prepared("feed", result, images, args, device, time.perf_counter() - began)
         print(f"recorded in {path}")
     return 0
 

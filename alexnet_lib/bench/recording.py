@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 
 from .. import records
 from ..devices import describe_device
+from ..imagenet_reader import PreparedImages
 from . import Timing
 
 # Speed does not hang on what the pixels show.
@@ -27,6 +30,27 @@ def without_folders(words: Sequence[str], **named: str | None) -> list[str]:
     options = (word.partition("=") if word.startswith("--") else (word, "", "") for word in words)
     return [f"{option}={names.get(value, value)}" if equals else names.get(option, option)
             for option, equals, value in options]  # fmt: skip
+
+
+def of_prepared(images: PreparedImages) -> dict[str, Any]:
+    """What a record says of a prepared set's images: their number and size; their names stay on the machine."""
+    return {"name": about(images), "source": "prepared images", "checksum": images.index["source"]["digest"],
+            "images": len(images), "stand_in": False}  # fmt: skip
+
+
+def about(images: PreparedImages) -> str:
+    """ "5,000 images of 72 pixels"."""
+    return f"{len(images):,} images of {images.side} pixels"
+
+
+def write_of_prepared(
+    what: str, result: dict[str, Any], images: PreparedImages, args: argparse.Namespace, device: torch.device,
+    seconds: float,
+) -> Path:  # fmt: skip
+    """Write the record of a bench whose arguments name a prepared set and the files it was made from (C15)."""
+    words = without_folders(sys.argv[3:], DIR=args.prepared, SRC=args.source)
+    return write(what, result, device=device, rounds=args.rounds, seconds=seconds, words=words, out=args.out,
+                 claims=("C15",), dataset=of_prepared(images))  # fmt: skip
 
 
 def write(

@@ -7,7 +7,6 @@ reaches on a batch that is there already, and how much of what the machine's pea
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from ..training.recipes import Recipe, changes_of, named
 from . import check_counts, roofline, take_turns
 from .feed import PreparedClasses, held_place, loader_of
 from .ladder import Batches, Check, Step, Trainer, alone, check, extras_of, ladder, whole
-from .recording import without_folders, write
+from .recording import about, write_of_prepared
 from .train_report import COMMAND, EXAMPLE, EXAMPLE_FILES, alone_name, recorded, report
 
 
@@ -167,20 +166,15 @@ def run(args: argparse.Namespace) -> int:
     """Check that all rungs compute the same, measure them in turns, and print what was found."""
     began = time.perf_counter()
     bench = prepared_bench(args)
-    about = f"{len(bench.images):,} images of {bench.images.side} pixels"
-    print(f"{describe_device(bench.device)}; {about} ({bench.images.format}), {bench.classes} classes, batches of "
-          f"{bench.recipe.batch}, median of {args.rounds}")  # fmt: skip
+    print(f"{describe_device(bench.device)}; {about(bench.images)} ({bench.images.format}), {bench.classes} classes, "
+          f"batches of {bench.recipe.batch}, median of {args.rounds}")  # fmt: skip
     for reason in bench.left_out:
         print(f"left out: {reason}")
     with tempfile.TemporaryDirectory() as folder:
         timings = take_turns(bench.contestants(Path(folder)), args.rounds)
     report(bench, timings)
     if args.out:
-        data = {"name": about, "source": "prepared images", "checksum": bench.images.index["source"]["digest"],
-                "images": len(bench.images), "stand_in": False}  # fmt: skip
-        words = without_folders(sys.argv[3:], DIR=args.prepared, SRC=args.source)
-        circumstances = {"rounds": args.rounds, "seconds": time.perf_counter() - began, "words": words}
-        path = write("train", recorded(bench, timings), device=bench.device, dataset=data, out=args.out,
-                     claims=("C15",), **circumstances)  # fmt: skip
+        seconds = time.perf_counter() - began
+        path = write_of_prepared("train", recorded(bench, timings), bench.images, args, bench.device, seconds)
         print(f"recorded in {path}")
     return 0
