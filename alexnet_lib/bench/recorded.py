@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import records
+from ..origin import NOT_RUN
 from .roofline import Peak
-
-NOT_RUN = "not yet run"
 
 
 def best_of(what: str, root: Path | None = None) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from torch import nn
 from .. import records
 from ..datasets import ImageSet
 from ..devices import keep_freed_memory
+from ..origin import NOT_RUN
 from ..train import fit
 from .comparison import NetConfig, Terms, centre_error, groups_of, settings_of, training_images
 from .pixels import Scale, fitted_scale, with_noise
 from .watching import watching
 
-NOT_RUN = "not yet run"
 # Student's t for a 95% interval of a mean, by the number of seeds; the last one serves for more of them.
 T95 = (math.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import records
+from ..origin import NOT_RUN
 from .race import passes_to
-
-NOT_RUN = "not yet run"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ..description import Description
 from ..dropout_ensemble import Distances, DroppedStack, exact_averages
 from ..model import described
 from ..view_measures import offsets
-from .findings import Finding, Verdict
+from .findings import Finding, Verdict, of_cases, settled
 
 # The paper's own figures (abstract, sections 3.5 and 4.1, caption of Figure 2).
 INPUTS, WEIGHTS, NEURONS, MOST_SHARE, CROPS = 150_528, 60_000_000, 650_000, 0.01, 2048
@@ -40,7 +40,7 @@ def sums(root: Path | None = None) -> Finding:
     net = papers()
     right = within(net.learned, WEIGHTS) and within(net.neurons, NEURONS)
     return Finding(
-        "weights with biases, and neurons, of the network in the text", Verdict.AGREES if right else Verdict.DIFFERS,
+        "weights with biases, and neurons, of the network in the text", settled(right),
         f"Counted layer by layer; the paper's round numbers are {'' if right else 'not '}within {ROUND:.0%} of ours.",
         f"{net.learned:,} weights, {net.neurons:,} neurons", "arithmetic",
     )  # fmt: skip
@@ -56,7 +56,7 @@ def layers(root: Path | None = None) -> Finding:
         if ours[name] != listed
     ]
     return Finding(
-        "neurons layer by layer", Verdict.DIFFERS if off else Verdict.AGREES,
+        "neurons layer by layer", settled(not off),
         f"Not as listed: {'; '.join(off)}." if off else "All as listed.",
         f"{len(ours) - len(off)} of {len(ours)} as the paper lists them", "arithmetic", decides=False,
     )  # fmt: skip
@@ -68,7 +68,7 @@ def shares(root: Path | None = None) -> Finding:
     found = {row.name: row.learned / net.learned for row in net.layers if row.name.startswith("conv")}
     over = [f"{name} {share:.2%}" for name, share in found.items() if share > MOST_SHARE]
     return Finding(
-        "share of the weights in a convolutional layer, at most", Verdict.DIFFERS if over else Verdict.AGREES,
+        "share of the weights in a convolutional layer, at most", settled(not over),
         f"More than {MOST_SHARE:.0%}: {', '.join(over)}. The convolutions stay a small part." if over else "None more.",
         f"{max(found.values()):.2%}", "arithmetic", decides=False,
     )  # fmt: skip
@@ -79,7 +79,7 @@ def crops(root: Path | None = None) -> Finding:
     places = offsets(256, 224)
     count = 2 * places**2
     return Finding(
-        "crops of 224 x 224 out of 256 x 256, with reflections", Verdict.AGREES if count == CROPS else Verdict.DIFFERS,
+        "crops of 224 x 224 out of 256 x 256, with reflections", settled(count == CROPS),
         f"A crop can begin at {places} places along each side; the paper's number follows from the {256 - 224} pixels "
         "by which it can be moved. Nothing else hangs on it.", f"{count:,}", "arithmetic",
     )  # fmt: skip
@@ -108,7 +108,7 @@ def halved(root: Path | None = None) -> Finding:
         last.append(exact_averages(replace(stack, dropped=(False, False, True)), inputs).distances["geometric"].kl)
     exact = max(last) < 1e-9
     nearer = [each["geometric"].kl < each["arithmetic"].kl for each in both]
-    verdict = Verdict.IN_DIRECTION if all(nearer) and exact else Verdict.UNDECIDED if any(nearer) else Verdict.DIFFERS
+    verdict = of_cases(nearer) if exact else Verdict.DIFFERS
     geometric, arithmetic = (mean_kl([each[mean] for each in both]) for mean in ("geometric", "arithmetic"))
     return Finding(
         "the halved network's distance (KL) to the means of all thinned networks", verdict,

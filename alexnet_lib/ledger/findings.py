@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from .. import origin
 from .. import records as recorded
 
 
@@ -18,7 +19,7 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
     DIFFERS = "differs"
     NOT_TESTED = "not tested"
-    NOT_RUN = "not yet run"
+    NOT_RUN = origin.NOT_RUN
 
 
 MEANINGS = {
@@ -31,6 +32,16 @@ MEANINGS = {
     Verdict.NOT_RUN: "there is no record yet, or not all of those that the test compares",
 }
 FOUND = (Verdict.AGREES, Verdict.IN_DIRECTION, Verdict.UNDECIDED, Verdict.DIFFERS)
+
+
+def settled(right: bool) -> Verdict:
+    """Of what arithmetic decides: the paper's figure comes out, or another."""
+    return Verdict.AGREES if right else Verdict.DIFFERS
+
+
+def of_cases(going: Sequence[bool]) -> Verdict:
+    """Of single cases, each of which goes the paper's way or not: all must, to agree in direction."""
+    return Verdict.IN_DIRECTION if all(going) else Verdict.UNDECIDED if any(going) else Verdict.DIFFERS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .. import records as recorded
 from ..experiments import augmentation_cifar10 as augmentation
 from ..experiments.comparison_results import difference, mean_and_spread
 from ..view_measures import offsets
-from .findings import Finding, Verdict, about, command_of, keys_of
+from .findings import Finding, Verdict, about, command_of, keys_of, of_cases
 from .paired import Effect, Measured, missing, on_tiny
 
 LEARNED = 0.75  # a network has learned if it makes less than this share of the errors of guessing: a line of ours
@@ -79,9 +79,8 @@ def learned(root: Path | None = None) -> Finding:
     result = found["paper"]
     line = LEARNED * (1 - 1 / len(result.record["configuration"]["classes"]))
     below = [error < line for error in result.test_error.values()]
-    sure = Verdict.IN_DIRECTION if all(below) else Verdict.UNDECIDED if any(below) else Verdict.DIFFERS
     return Finding(
-        what, sure if len(below) > 1 else Verdict.UNDECIDED,
+        what, of_cases(below) if len(below) > 1 else Verdict.UNDECIDED,
         f"{sum(below)} of {len(below)} seed(s) ended under {line:.0%}, {LEARNED:.0%} of the errors of guessing, which "
         "is the line we drew. Days on the hardware of 2012 cannot be compared.",
         f"{mean_and_spread(result.test_error.values())} per cent", about([result.record]), (result.key,), experiment,
@@ -139,8 +138,8 @@ def worth_by_seed(root: Path | None = None) -> Finding:
     told = [f"{each:,.0f}" if each else "outside what was trained on" for each in worth]
     less = [bool(each) and each < INDEPENDENT * made for each in worth]
     records = [one.record for one in (few["both"], *plain.values())]
-    sure = Verdict.IN_DIRECTION if all(less) else Verdict.UNDECIDED if any(less) or None in worth else Verdict.DIFFERS
-    verdict = sure if len(seeds) > 1 else Verdict.UNDECIDED
+    known = len(seeds) > 1 and (any(less) or None not in worth)
+    verdict = of_cases(less) if known else Verdict.UNDECIDED
     return Finding(
         what, verdict, f"Under {INDEPENDENT:.0%} of the {made:,} different crops that can be made of them, from "
         f"{sum(less)} of {len(seeds)} seed(s); that line is ours.", "; ".join(told) + ", seed by seed", about(records),
