@@ -17,6 +17,7 @@ from PIL import Image
 from .datasets import ImageSet, data_root, load_cifar10
 from .errors import DataError
 from .imagenet_prepare import prepare
+from .imagenet_sources import spread
 from .imagenet_tiny import CLASSES as TINY_CLASSES
 from .imagenet_tiny import FOLDER as TINY_IMAGENET
 
@@ -52,7 +53,7 @@ def few_classes(
     sets = {"train": load_cifar10("train", data), "val": load_cifar10("test", data)}
     there = sets["train"]
     names = there.classes
-    chosen = [i * len(names) // classes for i in range(_checked(classes, len(names)))]
+    chosen = spread(_checked(classes, len(names)), len(names))
     with tempfile.TemporaryDirectory() as files:
         for split, count in (("train", per_class), ("val", HELD_OUT)):
             _write(sets[split], chosen, count, Path(files) / split)

@@ -128,6 +128,11 @@ def part_of(source: Source, classes: int | Sequence[str] | None = None, per_clas
     return replace(source, classes=names, words=words, splits=splits)
 
 
+def spread(count: int, whole: int) -> list[int]:
+    """`count` places out of `whole`, spread evenly, the first among them."""
+    return [i * whole // count for i in range(count)]
+
+
 def _chosen(source: Source, classes: int | Sequence[str] | None) -> tuple[str, ...]:
     there = source.classes
     if classes is None:
@@ -135,7 +140,7 @@ def _chosen(source: Source, classes: int | Sequence[str] | None) -> tuple[str, .
     if isinstance(classes, int):
         if not 1 <= classes <= len(there):
             raise SettingError(f"--classes {classes}: {source.folder} holds {len(there):,}; give 1 or more of them")
-        return tuple(there[i * len(there) // classes] for i in range(classes))
+        return tuple(there[place] for place in spread(classes, len(there)))
     if missing := [name for name in classes if name not in there]:
         near = difflib.get_close_matches(missing[0], there, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training_processes import start, train
-from training_cases import losses, words
+from training_cases import losses, start, train, words
 
 from alexnet_lib.__main__ import main
 from alexnet_lib.training.folder import read_log

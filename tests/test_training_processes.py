@@ -5,38 +5,18 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from training_cases import losses, words
+from training_cases import losses, start, train, words
 
 from alexnet_lib.__main__ import main
 from alexnet_lib.training.evaluation import load_weights
 from alexnet_lib.training.folder import read_log
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def start(processes: int, command: list[str], *options: str) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*TORCHRUN, str(processes), *options, "-m", "alexnet_lib", *command], env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-
-
-def train(processes: int, command: list[str], *options: str) -> str:
-    """What torchrun and its processes printed; they must end well."""
-    running = start(processes, command, *options)
-    said, _ = running.communicate(timeout=300)
-    assert running.returncode == 0, said
-    return said
 
 
 def test_two_processes_train_as_one(prepared: Path, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from alexnet_lib.training.folder import RunFolder
 from alexnet_lib.training.recipes import Recipe, named
 
 CLASSES = 6
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 SMALL = ("net.input_size=64", "net.widths=10,10,8,8,8", "net.hidden=16,16", "batch=12", "passes=3")
 
 
@@ -55,3 +59,19 @@ def words(prepared: Path, out: Path, *more: str) -> list[str]:
 def losses(events: list[dict[str, Any]]) -> list[tuple[int, float]]:
     """(step, loss) of each step in a log."""
     return [(event["step"], event["loss"]) for event in events if event["event"] == "step"]
+
+
+def start(processes: int, command: list[str], *options: str) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*TORCHRUN, str(processes), *options, "-m", "alexnet_lib", *command], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def train(processes: int, command: list[str], *options: str) -> str:
+    """What torchrun and its processes printed; they must end well."""
+    running = start(processes, command, *options)
+    said, _ = running.communicate(timeout=300)
+    assert running.returncode == 0, said
+    return said
