@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -261,6 +263,7 @@ def _kind(gabor: Gabor, tuning: Tuning, line: float) -> str:
     return "coloured blob" if gabor.colour_share >= COLOURED else "grey blob"
 
 
+@cache
 def noise_line(height: int, width: int, count: int = 100, quantile: float = 0.99, seed: int = 0) -> float:
     """The fit that only 1 - quantile of kernels of noise reach: with eight numbers to choose, a Gabor has some of any.
 
@@ -268,6 +271,24 @@ def noise_line(height: int, width: int, count: int = 100, quantile: float = 0.99
     """
     noise = torch.randn((count, 3, height, width), generator=torch.Generator().manual_seed(seed))
     return float(np.quantile([fit_gabor(kernel).fit for kernel in noise], quantile))
+
+
+def kernel_table(kernels: torch.Tensor, digits: int = 4) -> dict[str, Any]:
+    """`measure` as plain lists for a record, an entry a kernel, with the line of noise; `gabors_of` reads it."""
+    line = noise_line(*kernels.shape[2:])
+    found = measure(kernels.float(), line)
+    told = {field.name: [getattr(one.gabor, field.name) for one in found] for field in fields(Gabor)}
+    colours = [[round(part, digits) for part in colour] for colour in told.pop("colour")]
+    told |= {"colour_share": [one.colour for one in found], "selectivity": [one.tuning.selectivity for one in found]}
+    rounded = {name: [float(f"{number:.{digits}g}") for number in numbers] for name, numbers in told.items()}
+    return {"line": line, "kind": [one.kind for one in found], "colour": colours, **rounded}
+
+
+def gabors_of(table: dict[str, Any]) -> list[Gabor]:
+    """The Gabors of a `kernel_table`."""
+    names = [field.name for field in fields(Gabor)]
+    rows = zip(*(table[name] for name in names), strict=True)
+    return [Gabor(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 @dataclass(frozen=True)

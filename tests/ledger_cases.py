@@ -53,6 +53,15 @@ def put_variants(
             stand_in=stand_in)  # fmt: skip
 
 
+def put_kernels(root: Path, kinds: list[list[str]], shares: list[list[float]], variant: str = "paper") -> None:
+    """Write a record of `kernels`: by seed, each kernel's kind and colour share."""
+    curves = [{"seed": seed, "pilot": False, "kernels": {"kind": kind, "colour_share": share}}
+              for seed, (kind, share) in enumerate(zip(kinds, shares, strict=True))]  # fmt: skip
+    result = {"complete": True, "seeds": list(range(len(kinds))), "test_error": SAME[: len(kinds)]}
+    put(root, "kernels", f"10-classes-64-pixels-20-passes_{variant}", result, result["seeds"], claims=["C26", "C27"],
+        curves=curves)  # fmt: skip
+
+
 def put_race(root: Path, nonlinearity: str, passes: list[float | None], architecture: str = "80sec") -> None:
     """Write a contender's record: by seed, passes to 25% training error; None where 40 passes were not enough."""
     curves = []

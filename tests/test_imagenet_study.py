@@ -19,6 +19,7 @@ from alexnet_lib.experiments import ablations, ensemble, imagenet_runs, sixth_co
 from alexnet_lib.experiments.imagenet_study import Job, Size, Study, run
 from alexnet_lib.imagenet_reader import PreparedImages
 from alexnet_lib.imagenet_tiny import FOLDER
+from alexnet_lib.kernels import KINDS, colour_share, gabors_of
 from alexnet_lib.model import AlexNet
 from alexnet_lib.training.evaluation import count_errors, probabilities
 from alexnet_lib.training.recipes import Recipe
@@ -123,7 +124,36 @@ def test_kernels_are_kept_beside_the_record(done: Path, data: str) -> None:
     kept = load_file(path.with_name("tiny_paper_seed-0_conv1.safetensors"))["conv1.weight"]
     final = load_file(done / ".imagenet" / "runs" / "tiny_paper" / "seed-0" / "final.safetensors")["conv1.weight"]
     assert kept.shape == (10, 3, 11, 11) and torch.equal(kept, final.half())
-    assert list(records.load("tiny-imagenet", root=done)) == ["tiny_paper"]
+    found = records.load("tiny-imagenet", root=done)
+    assert list(found) == ["tiny_paper"]
+    table = found["tiny_paper"]["curves"][0]["kernels"]
+    assert table["colour_share"] == pytest.approx(colour_share(final).tolist(), rel=1e-3)
+    assert set(table["kind"]) <= set(KINDS) and len(gabors_of(table)) == 10
+    for gabor, kernel in zip(gabors_of(table), final, strict=True):
+        left = (kernel - gabor.kernel(11, 11)).pow(2).sum() / kernel.pow(2).sum()
+        assert gabor.fit == pytest.approx(1 - float(left), abs=0.02)
+
+
+def test_kernels_of_the_first_run_are_kept_at_several_moments(done: Path, data: str) -> None:
+    study = replace(STUDY, name="kernels", claims=("C26",), kernels=True, snapshots=3)
+    study_run(done, data, study)
+    folder = done / "kernels"
+    first, second, other = (
+        load_file(folder / f"tiny_{name}_conv1.safetensors")
+        for name in ("paper_seed-0", "paper_seed-1", "no-lrn_seed-0")
+    )
+    assert set(second) == set(other) == {"conv1.weight"}
+    assert set(first) == {"conv1.weight", "pass-0", "pass-2"}, "a half of a pass is rounded"
+    recipe = Job.begin(study, SIZE, ["paper"], out=done, data=data, device="cpu", seeds=None).known[0].recipe
+    assert torch.equal(first["pass-0"], AlexNet(recipe.net, 6, seed=0).conv1.weight.half())
+    assert torch.equal(first["pass-2"], first["conv1.weight"]) and not torch.equal(first["pass-0"], first["pass-2"])
+
+
+def test_kernels_that_a_run_did_not_keep_are_said_to_be_missing(done: Path, data: str, tmp_path: Path) -> None:
+    job = Job.begin(STUDY, SIZE, ["paper"], out=done, data=data, device="cpu", seeds=None)
+    with pytest.raises(RecordError, match=r"seed-0 has no kernels of pass 7: .* delete that folder"):
+        imagenet_runs.kernels_file(job.place("tiny_paper"), 0, tmp_path / "a.json", passes=[0, 7])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ensembles_average_the_softmax_of_the_first_networks(

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
-from ledger_cases import LRN, SAME, put, put_race, put_variants
+from ledger_cases import LRN, SAME, put, put_kernels, put_race, put_variants
 
 from alexnet_lib import ledger, records
 from alexnet_lib.bench.model import networks
@@ -201,6 +201,30 @@ def test_dropout_takes_longer_by_watched_errors(tmp_path: Path) -> None:
     assert [one.verdict for one in ledger.judge("C17", tmp_path).findings] == ["agrees in direction", "undecided"]
 
 
+def test_kernels_of_the_papers_kinds_must_be_most_in_every_run(tmp_path: Path) -> None:
+    most, few = ["oriented"] * 6 + ["coloured blob"] * 3 + ["grey blob"], ["oriented"] * 5 + ["neither"] * 5
+    shares = [[0.5] * 10] * 2
+    for kinds, expected in (([most, most], Verdict.IN_DIRECTION), ([most, few], Verdict.UNDECIDED),
+                            ([few, few], Verdict.DIFFERS)):  # fmt: skip
+        put_kernels(tmp_path, kinds, shares)
+        assert verdict("C26", tmp_path) is expected
+    put_kernels(tmp_path, [most], shares[:1])
+    deciding = ledger.judge("C26", tmp_path).deciding
+    assert deciding.verdict is Verdict.UNDECIDED and deciding.figure == "90% (60% oriented), seed by seed"
+
+
+def test_columns_are_specialised_only_beyond_chance_and_in_several_runs(tmp_path: Path) -> None:
+    kinds = [["oriented"] * 10] * 2
+    grey_first, coloured_first = [0.1, 0.12, 0.15, 0.1, 0.2, 0.7, 0.8, 0.6, 0.9, 0.7], [0.8] * 5 + [0.2] * 5
+    put_kernels(tmp_path, kinds, [grey_first, coloured_first])
+    deciding = ledger.judge("C27", tmp_path).deciding
+    assert deciding.verdict is Verdict.IN_DIRECTION and deciding.figure.startswith("60.3 points, the mean of 2 seed(s)")
+    put_kernels(tmp_path, kinds[:1], [grey_first])
+    assert verdict("C27", tmp_path) is Verdict.UNDECIDED
+    put_kernels(tmp_path, kinds, [[0.1, 0.9] * 5, [0.2, 0.2, 0.8, 0.8, 0.5] * 2])
+    assert verdict("C27", tmp_path) is Verdict.UNDECIDED
+
+
 def test_crops_are_worth_few_images_only_under_the_line(tmp_path: Path) -> None:
     name, few = "augmentation-cifar10", "5000-images-40-passes"
     plain = {"10000": 0.40, "20000": 0.30, "50000": 0.20}
@@ -253,8 +277,8 @@ def test_the_recipe_has_to_leave_guessing_behind(tmp_path: Path, errors: list, e
 
 
 def test_a_record_without_a_rule_does_not_pass_for_a_test(tmp_path: Path) -> None:
-    put(tmp_path, "tiny-imagenet", "kernels", {"seeds": [0]}, [0], claims=["C26"])
-    deciding = ledger.judge("C26", tmp_path).deciding
+    put(tmp_path, "tiny-imagenet", "kernels", {"seeds": [0]}, [0], claims=["C28"])
+    deciding = ledger.judge("C28", tmp_path).deciding
     assert deciding.verdict is Verdict.NOT_TESTED and "nothing judges" in deciding.why and deciding.records
 
 

@@ -15,6 +15,7 @@ def _registry() -> dict[str, ModuleType]:
         augmentation_cifar10,
         dropout_cifar10,
         ensemble,
+        kernels,
         learning_cifar10,
         lighting_cifar10,
         lrn_cifar10,
@@ -38,6 +39,7 @@ def _registry() -> dict[str, ModuleType]:
         ablations,
         ensemble,
         sixth_conv,
+        kernels,
     )
     return {module.NAME: module for module in modules}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
+from ..errors import RecordError
 from ..files import atomic_path, write_text
 from ..imagenet_reader import PreparedImages
 from ..model import AlexNet
@@ -21,7 +23,7 @@ from ..training.evaluation import count_errors
 from ..training.folder import RunFolder, read_log
 from ..training.recipes import Recipe
 
-OUTCOME, FINAL = "outcome.json", "final"
+OUTCOME, FINAL, KERNELS = "outcome.json", "final", "kernels"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
             return json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
         training = Training(recipe, images, val, seed, place.device, run_folder, cadence=Cadence(log=20, minutes=2.0))
         training.should_stop = lambda: bool(asked)
+        keep_kernels(training)
         if training.run() == "stopped":
             print(f"stopped in {folder}; the same command goes on from here")
             raise KeyboardInterrupt
@@ -87,10 +90,44 @@ def final_net(recipe: Recipe, place: Workplace, seed: int, classes: int) -> Alex
     return net.to(place.device, memory_format=torch.channels_last).eval()
 
 
-def kernels_file(place: Workplace, seed: int, record: Path) -> Path:
-    """Write a run's first-layer kernels, float16, beside its record: what Figure 3 of the paper shows; the path."""
-    weights = load_file(place.folder(seed) / f"{FINAL}.safetensors")["conv1.weight"]
+def keep_kernels(training: Training) -> None:
+    """Have a run write its first-layer kernels before its first pass and after each, float16, into its folder."""
+
+    def write(number: int) -> None:
+        (folder := training.folder.folder / KERNELS).mkdir(exist_ok=True)
+        _write_tensors(folder / f"{number:03}.safetensors", {"conv1.weight": training.net.conv1.weight})
+
+    def report(event: dict[str, Any]) -> None:
+        before(event)
+        if event["event"] == "pass":
+            write(event["pass"])
+
+    before, training.report = training.report, report
+    write(0)  # the starting weights; a checkpoint is loaded later
+
+
+def final_kernels(place: Workplace, seed: int) -> torch.Tensor:
+    """The first-layer kernels of a run that has ended, (n, 3, height, width)."""
+    return load_file(place.folder(seed) / f"{FINAL}.safetensors")["conv1.weight"]
+
+
+def kernels_file(place: Workplace, seed: int, record: Path, passes: Sequence[int] = ()) -> Path:
+    """Write a run's first-layer kernels, float16, beside its record: what Figure 3 of the paper shows; the path.
+
+    passes: after which they are kept besides, as "pass-0", "pass-1", ... RecordError: the run did not keep those.
+    """
+    kept = {"conv1.weight": final_kernels(place, seed)}
+    for number in passes:
+        file = place.folder(seed) / KERNELS / f"{number:03}.safetensors"
+        if not file.is_file():
+            raise RecordError(f"{place.folder(seed)} has no kernels of pass {number}: it was trained by an earlier "
+                              "version; delete that folder, and the same command trains it again")  # fmt: skip
+        kept[f"pass-{number}"] = load_file(file)["conv1.weight"]
     path = record.with_name(f"{record.stem}_seed-{seed}_conv1.safetensors")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(save({"conv1.weight": weights.half().contiguous()}))
+    _write_tensors(path, kept)
     return path
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save({name: one.detach().half().cpu().contiguous() for name, one in tensors.items()}))

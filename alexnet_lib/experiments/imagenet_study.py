@@ -24,9 +24,10 @@ from ..devices import describe_device, keep_freed_memory, pick_device
 from ..errors import DataError, SettingError
 from ..imagenet_prepare import prepare
 from ..imagenet_reader import PreparedImages
+from ..kernels import kernel_table
 from ..training.recipes import Recipe, named
 from .common import recorded_before, writable
-from .imagenet_runs import Workplace, kernels_file, outcome_of
+from .imagenet_runs import Workplace, final_kernels, kernels_file, outcome_of
 
 # The text's starting weights leave these networks at guessing (the ablation "start-text"), so every other variant
 # starts from the 2012 code's, which differ in conv3, conv4 and conv5.
@@ -68,7 +69,11 @@ def on_gpu(name: str, *changes: str, seeds: int) -> Size:
 
 @dataclass(frozen=True)
 class Study:
-    """An experiment: {variant: changes to the recipe}, the first of which the others are compared with; its sizes."""
+    """An experiment: {variant: changes to the recipe}, the first of which the others are compared with; its sizes.
+
+    kernels: keep each run's first-layer kernels beside the record, and what they are in it. snapshots: of how many
+    moments of the first variant's first run besides, from the starting weights on, early ones closer together.
+    """
 
     name: str
     claims: tuple[str, ...]
@@ -77,6 +82,7 @@ class Study:
     on_cpu: Size
     on_gpu: Size
     kernels: bool = False
+    snapshots: int = 0
 
     def run_from(self, args: argparse.Namespace) -> list[Path]:
         """The command line's entry: `args` has full, out, data, device, jobs, seeds and only."""
@@ -161,13 +167,19 @@ class Job:
         written = {}
         for seed, one in self.waiting:
             one.done[seed] = outcome_of(one.recipe, self.place(one.run), seed)
+            if self.study.kernels:
+                one.done[seed] |= {"kernels": kernel_table(final_kernels(self.place(one.run), seed))}
+                kernels_file(self.place(one.run), seed, one.path, self.moments(one) if seed == 0 else ())
             written[one.run] = records.write(one.record(circumstances), self.out)
-            if self.study.kernels and seed == 0:
-                kernels_file(self.place(one.run), seed, written[one.run])
             error, ten = one.done[seed]["test_error"], one.done[seed]["views_error"]["ten"]
             print(f"{one.run}, seed {seed}: top-1 error {error:.2%}, by ten views {ten:.2%}")
             sys.stdout.flush()
         return list(written.values())
+
+    def moments(self, one: KnownVariant) -> list[int]:
+        """After which passes a variant's kernels are kept."""
+        count = self.study.snapshots if one is self.known[0] else 0
+        return sorted({round(one.recipe.passes * (i / (count - 1)) ** 2) for i in range(count)})
 
     def place(self, run: str) -> Workplace:
         """Where a variant's runs are trained; studies that train the same share them."""
@@ -195,6 +207,7 @@ class KnownVariant:
     def __init__(self, study: Study, size: Size, name: str, images: PreparedImages, out: Path, seeds: int):
         self.study, self.size, self.images, self.seeds = study, size, images, seeds
         self.run, self.recipe = f"{size.name}_{name}", study.recipe_of(name, size)
+        self.path = out / study.name / f"{self.run}.json"
         self.configuration = {"recipe": self.recipe.plain(), "side": images.side, "classes": list(images.classes)}
         before = recorded_before(study.name, self.run, out, self.configuration, checksum(images))
         self.done = {outcome["seed"]: outcome for outcome in before.get("curves", ())}

@@ -15,7 +15,7 @@ from ..experiments import pooling_cifar10 as pooling
 from ..experiments.comparison_results import VariantResult
 from ..experiments.comparison_runs import Part
 from ..experiments.learning_results import early_error, test_error, training_error
-from . import computed, others, passes
+from . import computed, others, passes, seen
 from .findings import Finding
 from .others import awaiting, not_tested
 from .paired import Effect, Numbers, all_of, gain_of_views, less
@@ -183,8 +183,8 @@ TRAINING: dict[str, tuple[Rule, ...]] = {
     "C25": (not_tested(IMAGENET),),
 }  # fmt: skip
 LEARNED: dict[str, tuple[Rule, ...]] = {
-    "C26": (awaiting("C26", "tiny-imagenet", "how selective the first layer's kernels are"),),
-    "C27": (awaiting("C27", "tiny-imagenet", "how much colour each half of the first layer's kernels has"),),
+    "C26": (seen.selective,),
+    "C27": (seen.specialised,),
     "C28": (awaiting("C28", "tiny-imagenet", "errors on objects away from the centre"),),
     "C29": (awaiting("C29", "binary-codes", "nearest images by the last hidden layer and by pixels"),),
     "C30": (awaiting("C30", "binary-codes", "retrieval by short codes"),),
