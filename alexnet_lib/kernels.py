@@ -312,17 +312,26 @@ def specialisation(shares: Sequence[Sequence[float]], draws: int = 10_000, seed:
     A permutation test: in each draw the kernels of every seed are dealt anew to its two columns. SettingError: an odd
     number of kernels, or no seeds.
     """
+    chance = dealt(shares, draws, seed)
+    differences = [_apart(np.asarray(one, dtype=float)) for one in shares]
+    size = float(np.mean(np.abs(differences)))
+    # The dealing that happened counts as one of them; and a tie in all digits but the last is a tie.
+    reached = 1 + int((chance >= size - 1e-12).sum())
+    return Specialisation(tuple(float(one) for one in differences), size, float(chance.mean()), reached / (draws + 1))
+
+
+def dealt(shares: Sequence[Sequence[float]], draws: int = 10_000, seed: int = 0) -> np.ndarray:
+    """The size of the difference in each of `draws` dealings, (draws,); arguments and errors of `specialisation`."""
     if not len(shares) or any(len(one) % 2 or not len(one) for one in shares):
         raise SettingError("specialisation needs the colour shares of an even number of kernels from each seed")
-    generator = np.random.default_rng(seed)
-    differences, dealt = [], np.zeros(draws)
+    generator, sizes = np.random.default_rng(seed), np.zeros(draws)
     for one in shares:
-        values = np.asarray(one, dtype=float)
-        half = len(values) // 2
-        differences.append(float(values[half:].mean() - values[:half].mean()))
-        mixed = generator.permuted(np.broadcast_to(values, (draws, len(values))), axis=1)
-        dealt += np.abs(mixed[:, half:].mean(axis=1) - mixed[:, :half].mean(axis=1))
-    size, dealt = float(np.mean(np.abs(differences))), dealt / len(shares)
-    # The dealing that happened counts as one of them; and a tie in all digits but the last is a tie.
-    reached = 1 + int((dealt >= size - 1e-12).sum())
-    return Specialisation(tuple(differences), size, float(dealt.mean()), reached / (draws + 1))
+        mixed = generator.permuted(np.broadcast_to(np.asarray(one, dtype=float), (draws, len(one))), axis=1)
+        sizes += np.abs(_apart(mixed))
+    return sizes / len(shares)
+
+
+def _apart(values: np.ndarray) -> np.ndarray:
+    """The mean of the second half less that of the first, along the last axis."""
+    half = values.shape[-1] // 2
+    return values[..., half:].mean(axis=-1) - values[..., :half].mean(axis=-1)

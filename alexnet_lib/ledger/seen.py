@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
-from ..experiments.comparison_results import VariantResult
-from ..kernels import Specialisation, specialisation
+from ..experiments.kernel_results import apart, kinds, tables
 from .findings import Finding, Verdict, about, command_of, keys_of, of_cases
 from .paired import missing, on_tiny
 
@@ -16,25 +14,15 @@ CHANCE = 0.05
 OUR_IMAGES = "Our photographs are smaller and fewer than the paper's."
 
 
-def tables(result: VariantResult) -> dict[int, dict]:
-    """By seed, a recorded variant's `kernels.kernel_table`."""
-    return {run["seed"]: run["kernels"] for run in result.record["curves"] if not run["pilot"]}
-
-
-def shares_of_kinds(table: dict) -> dict[str, float]:
-    """The share of the kernels of each kind."""
-    return {kind: count / len(table["kind"]) for kind, count in Counter(table["kind"]).items()}
-
-
 def selective(root: Path | None = None) -> Finding:
     """C26: how many of the kernels answer one orientation and frequency, or are blobs of colour."""
     what = "kernels of the first layer that are oriented, or blobs of colour"
     found = on_tiny(KERNELS, ("paper",), root)
     if not found:
         return missing(what, KERNELS)
-    kinds = [shares_of_kinds(table) for table in tables(found["paper"]).values()]
-    oriented = [one.get("oriented", 0) for one in kinds]
-    both = [first + one.get("coloured blob", 0) for first, one in zip(oriented, kinds, strict=True)]
+    by_seed = [kinds(table) for table in tables(found["paper"]).values()]
+    oriented = [one["oriented"] for one in by_seed]
+    both = [one["oriented"] + one["coloured blob"] for one in by_seed]
     sure = of_cases([share >= MOST for share in both]) if len(both) > 1 else Verdict.UNDECIDED
     told = "; ".join(f"{each:.0%} ({part:.0%} oriented)" for each, part in zip(both, oriented, strict=True))
     records = [found["paper"].record]
@@ -46,18 +34,13 @@ def selective(root: Path | None = None) -> Finding:
     )  # fmt: skip
 
 
-def columns_apart(result: VariantResult) -> Specialisation:
-    """How far the two halves of a variant's kernels are apart in colour, over its seeds."""
-    return specialisation([table["colour_share"] for table in tables(result).values()])
-
-
 def specialised(root: Path | None = None) -> Finding:
     """C27: whether one column's kernels are greyer than the other's, by a permutation test over all seeds."""
     what = "how much more of their energy is colour in one column's kernels than in the other's"
     found = on_tiny(KERNELS, ("paper",), root)
     if not found:
         return missing(what, KERNELS)
-    one = columns_apart(found["paper"])
+    one = apart(found["paper"])
     seeds = len(one.differences)
     verdict = Verdict.IN_DIRECTION if one.p < CHANCE and seeds > 1 else Verdict.UNDECIDED
     records = [found["paper"].record]

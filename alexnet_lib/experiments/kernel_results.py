@@ -1,0 +1,81 @@
+"""What the chapter "First-layer kernels" reads from the records of `kernels` and `tiny-imagenet`, and the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from .. import records
+from ..errors import RecordError
+from ..kernels import KINDS, Specialisation, specialisation
+from .comparison_results import VariantResult
+from .imagenet_results import found, largest
+from .kernels import EXPERIMENT, LABELS
+
+
+def variants(root: Path | None = None) -> dict[str, VariantResult]:
+    """The variants of `kernels` that are recorded, at the best size that is; {} if there is none."""
+    return found(EXPERIMENT, largest(EXPERIMENT, root), root)
+
+
+def tables(result: VariantResult) -> dict[int, dict[str, Any]]:
+    """By seed, a recorded variant's `kernels.kernel_table`."""
+    return {run["seed"]: run["kernels"] for run in result.record["curves"] if not run["pilot"]}
+
+
+def shares(result: VariantResult) -> list[list[float]]:
+    """By seed, the colour shares of its kernels, the first column's first."""
+    return [table["colour_share"] for table in tables(result).values()]
+
+
+def apart(result: VariantResult) -> Specialisation:
+    """How far the two halves of a variant's kernels are apart in colour, over its seeds."""
+    return specialisation(shares(result))
+
+
+def kinds(table: Mapping[str, Any]) -> dict[str, float]:
+    """The share of a table's kernels that are of each kind."""
+    return {kind: table["kind"].count(kind) / len(table["kind"]) for kind in KINDS}
+
+
+def kept_kernels(result: VariantResult, seed: int = 0, root: Path | None = None) -> dict[str, torch.Tensor]:
+    """The kernels beside a record, float32: "conv1.weight" at the end, and "pass-N" where those are kept.
+
+    RecordError: the file that belongs to the record is not there.
+    """
+    name = f"{result.record['run']}_seed-{seed}_conv1.safetensors"
+    path = (root or records.recorded_root()) / result.record["experiment"] / name
+    if not path.is_file():
+        raise RecordError(f"{path} is missing: it belongs to the record {result.key}; run its command again")
+    return {name: kernels.float() for name, kernels in load_file(path).items()}
+
+
+def moments(kept: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
+    """By passes, the kernels of each moment that was kept, in order."""
+    numbers = sorted(int(name.removeprefix("pass-")) for name in kept if name.startswith("pass-"))
+    return {number: kept[f"pass-{number}"] for number in numbers}
+
+
+def kind_rows(results: Mapping[str, VariantResult]) -> list[list[str]]:
+    """For a table, a row a variant and seed: the share of each of KINDS, and the mean colour share."""
+    return [
+        [f"{LABELS[name]}, seed {seed}", *(f"{share:.0%}" for share in kinds(table).values()),
+         f"{sum(table['colour_share']) / len(table['colour_share']):.2f}"]
+        for name, result in results.items()
+        for seed, table in tables(result).items()
+    ]  # fmt: skip
+
+
+def column_rows(results: Mapping[str, VariantResult]) -> list[list[str]]:
+    """For a table, a row a variant: by seed the second half's colour less the first's, in points; the mean of their
+    sizes; what chance gives; p."""
+    rows = []
+    for name, result in results.items():
+        one = apart(result)
+        by_seed = ", ".join(f"{100 * each:+.1f}" for each in one.differences)
+        rows.append([LABELS[name], by_seed, f"{100 * one.size:.1f}", f"{100 * one.by_chance:.1f}", f"{one.p:.4f}"])
+    return rows
