@@ -79,6 +79,22 @@ def pixels_of(images: torch.Tensor, side: int | None = None) -> np.ndarray:
     return images.flatten(1).float().cpu().numpy()
 
 
+class VectorIndex:
+    """Vectors (n, d) to be searched by Euclidean distance, exactly, on the cores; they are kept as float32."""
+
+    def __init__(self, vectors: np.ndarray):
+        vectors = _float32(vectors)
+        if vectors.ndim != 2 or not len(vectors):
+            raise SettingError(f"vectors of shape {vectors.shape}: give (n, length), at least one")
+        self.index = faiss.IndexFlatL2(vectors.shape[1])
+        self.index.add(vectors)
+
+    def search(self, queries: np.ndarray, k: int) -> Neighbours:
+        """The k nearest to each query (q, d)."""
+        squared, numbers = self.index.search(_float32(queries), k)
+        return Neighbours(np.sqrt(np.maximum(squared, 0)), numbers)
+
+
 def nearest(
     base: np.ndarray, queries: np.ndarray, k: int, own: Sequence[int] | None = None, device: str = "cpu"
 ) -> Neighbours:
@@ -91,10 +107,7 @@ def nearest(
     _check_search(base, queries, k, own)
     most = k if own is None else k + 1
     if torch.device(device).type == "cpu":
-        index = faiss.IndexFlatL2(base.shape[1])
-        index.add(base)
-        squared, numbers = index.search(queries, most)
-        found = Neighbours(np.sqrt(np.maximum(squared, 0)), numbers)
+        found = VectorIndex(base).search(queries, most)
     else:
         found = _nearest_on(torch.device(device), base, queries, most)
     return found if own is None else without_own(found, own)

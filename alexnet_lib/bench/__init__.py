@@ -86,7 +86,7 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     bench = commands.add_parser("bench", help=about, description=about)
-    names = "{augment,cifar,feed,lrn,model,prepare,train}"
+    names = "{augment,cifar,feed,lrn,model,prepare,retrieval,train}"
     kinds = bench.add_subparsers(title="what to measure", required=True, metavar=names)
     about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
     augment = _kind(kinds, "augment", about)
@@ -127,6 +127,12 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     prepare.add_argument("--work", type=Path, metavar="DIR", help="where both write (default: /dev/shm, in memory)")
     prepare.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     prepare.set_defaults(run=_run, bench="prepare")
+    about = "features beside the bare network, and searches by short codes beside exact distances"
+    retrieval = _kind(kinds, "retrieval", about)
+    retrieval.add_argument("--images", type=int, default=128, metavar="N", help="images a turn (default: 128)")
+    retrieval.add_argument("--count", type=int, default=100_000, metavar="N", help="searched (default: 100,000)")
+    retrieval.add_argument("--queries", type=int, default=200, metavar="N", help="by code, a turn (default: 200)")
+    retrieval.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "whole training by a ladder of changes, from the naive loop to the fastest, and its share of the roofline"
     train = _kind(kinds, "train", about)
     _prepared_options(train, "the image files it was prepared from, for the naive rungs", "the naive rungs' loader")
