@@ -1,4 +1,4 @@
-"""The command line: python -m alexnet_lib {data,train,evaluate,experiment,two-gpus,bench} …"""
+"""The command line: python -m alexnet_lib {data,train,evaluate,search,experiment,two-gpus,bench} …"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .data_commands import add_data_parser
 from .errors import AlexNetLibError
 from .training.cli import add_evaluate_parser, add_train_parser
 
-COMMANDS = "{data,train,evaluate,experiment,two-gpus,bench}"
+COMMANDS = "{data,train,evaluate,search,experiment,two-gpus,bench}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,10 +24,36 @@ def parser() -> argparse.ArgumentParser:
     add_data_parser(commands)
     add_train_parser(commands)
     add_evaluate_parser(commands)
+    add_search_parser(commands)
     add_experiment_parser(commands)
     add_two_gpus_parser(commands)
     add_bench_parser(commands)
     return top
+
+
+def add_search_parser(commands: argparse._SubParsersAction) -> None:
+    """`search IMAGE … --index FOLDER`: photographs like a reader's own."""
+    about = "the photographs of a folder that are nearest to yours, by the features of a trained network"
+    command = commands.add_parser("search", help=about, description=about)
+    command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="photographs to look for")
+    command.add_argument("--index", required=True, type=Path, metavar="FOLDER", help="photographs to look among")
+    command.add_argument("--weights", default="torchvision", metavar="W", help="a run of train, a .safetensors file in "
+                         "one, or torchvision (the default; 233 MB, fetched once)")  # fmt: skip
+    command.add_argument("--codes", type=int, metavar="BITS", help="search by binary codes of so many bits, learned "
+                         "from the folder's photographs")  # fmt: skip
+    command.add_argument("--k", type=int, default=8, metavar="N", help="neighbours (default: 8)")
+    command.add_argument("--out", default="neighbours.png", metavar="FILE", help="the sheet (default: neighbours.png)")
+    command.add_argument("--store", type=Path, metavar="DIR", help="for the index (default: FOLDER/.alexnet-index)")
+    command.add_argument("--rebuild", action="store_true", help="make the index anew, whatever is there")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    command.set_defaults(run=_search)
+
+
+def _search(args: argparse.Namespace) -> int:
+    # Imported on running, so that the command line's help does not wait for torch.
+    from .search_command import run
+
+    return run(args)
 
 
 def add_experiment_parser(commands: argparse._SubParsersAction) -> None:

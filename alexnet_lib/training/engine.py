@@ -20,6 +20,7 @@ from ..devices import autocast
 from ..dropout import seed_dropout
 from ..errors import TrainingError
 from ..evaluate import TopKErrors
+from ..feature_nets import write_scale
 from ..imagenet_reader import PreparedImages
 from ..schedule import STOP
 from .evaluation import count_errors
@@ -221,6 +222,7 @@ class Training:
         whole = self.group.whole(self.net.state_dict())
         if not self.group.first:
             return
+        write_scale(self.folder.folder, self.scale)  # for whoever uses the weights on other images
         if best:
             self.folder.save_weights("best", whole, about)
         if numbered:
