@@ -13,6 +13,7 @@ from ledger_cases import LRN, SAME, put, put_kernels, put_race, put_variants
 
 from alexnet_lib import ledger, records
 from alexnet_lib.bench.model import networks
+from alexnet_lib.bench.retrieval import EXACT, code_name
 from alexnet_lib.experiments.ablations import VARIANTS
 from alexnet_lib.ledger import Verdict, computed, passes, rules
 from alexnet_lib.ledger.findings import span
@@ -122,6 +123,20 @@ def test_the_ablations_that_are_read_are_those_that_are_run() -> None:
     assert {*ABLATED.values(), "paper", "no-conv3", "no-conv4", "no-decay", "biases-0"} <= set(VARIANTS)
 
 
+def test_one_seed_does_not_stand_before_a_test_with_several(tmp_path: Path) -> None:
+    put_variants(tmp_path, "pooling-cifar10", "4-passes", {"max-3-2": SAME, "max-2-2": [0.32, 0.33, 0.3401]})
+    size, better = "10-classes-64-pixels-20-passes", [0.28]
+    put_variants(tmp_path, "ablations", size, {"paper": SAME[:1], "pool-2-2": better}, complete=False)
+    judgement = ledger.judge("C07", tmp_path)
+    assert [one.single for one in judgement.findings] == [True, False]
+    assert judgement.verdict is Verdict.IN_DIRECTION and judgement.deciding.experiment == "pooling-cifar10"
+    put_variants(tmp_path, "ablations", size, {"paper": SAME, "pool-2-2": [0.28, 0.29, 0.3001]})
+    assert verdict("C07", tmp_path) is Verdict.DIFFERS
+    assert ledger.judge("C05", tmp_path).verdict is Verdict.NOT_RUN
+    put_variants(tmp_path, "ablations", size, {"no-lrn": [0.4]}, complete=False)
+    assert verdict("C05", tmp_path) is Verdict.UNDECIDED, "where no test has more, one seed says that it was tried"
+
+
 def test_ablations_prefer_complete_sizes_then_larger_ones_and_never_the_small_one(tmp_path: Path) -> None:
     worse, better = [0.32, 0.33, 0.3401], [0.28, 0.29, 0.3001]
     put_variants(tmp_path, "ablations", "small", {"paper": SAME, "no-lrn": better}, images=10**6)
@@ -223,6 +238,17 @@ def test_columns_are_specialised_only_beyond_chance_and_in_several_runs(tmp_path
     assert verdict("C27", tmp_path) is Verdict.UNDECIDED
     put_kernels(tmp_path, kinds, [[0.1, 0.9] * 5, [0.2, 0.2, 0.8, 0.8, 0.5] * 2])
     assert verdict("C27", tmp_path) is Verdict.UNDECIDED
+
+
+def test_the_speed_of_codes_stands_beside_their_claim(tmp_path: Path) -> None:
+    speeds = {code_name(256): {"median": 5000.0}, EXACT: {"median": 5.0}}
+    result = {"queries_per_second": speeds, "bytes": {"256": 32}, "bytes_exact": 16_384, "searched": 100_000}
+    put(tmp_path, "bench", "retrieval_cpu", result, [0], claims=["C30"])
+    judgement = ledger.judge("C30", tmp_path)
+    beside = judgement.findings[1]
+    assert judgement.verdict is Verdict.NOT_RUN and beside.verdict is Verdict.NOT_TESTED and not beside.decides
+    assert beside.figure == "1/1,000 (0.20 ms), with 1/512 of the bytes"
+    assert beside.data == "some CPU, 100,000 drawn codes"
 
 
 def test_crops_are_worth_few_images_only_under_the_line(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Finding:
     what: what was compared. figure: ours, in words, "" where there is none. data: what images, how many, and the seeds.
     why: why the verdict is what it is, and what cannot be concluded. records: the keys of those behind it. experiment,
     command: what makes them, the command "" if it is not written yet. decides: whether it may give the claim its
-    verdict, or only stands beside.
+    verdict, or only stands beside. single: it rests on one seed, which decides nothing.
     """
 
     what: str
@@ -63,6 +63,7 @@ class Finding:
     experiment: str = ""
     command: str = ""
     decides: bool = True
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,10 @@ class Judgement:
 
     @property
     def deciding(self) -> Finding:
-        """The first that may decide and found something; else the first."""
+        """The first that may decide and found something, of several seeds if there is one; else the first."""
         found = [one for one in self.findings if one.decides and one.verdict in FOUND]
-        return (found or self.findings)[0]
+        several = [one for one in found if not one.single]
+        return (several or found or self.findings)[0]
 
     @property
     def verdict(self) -> Verdict:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import records as recorded
+from ..bench.retrieval import EXACT, code_name
 from ..experiments import augmentation_cifar10 as augmentation
 from ..experiments.comparison_results import difference, mean_and_spread
 from ..view_measures import offsets
@@ -70,6 +71,22 @@ def augmenting_speed(root: Path | None = None) -> Finding:
     )  # fmt: skip
 
 
+def searching_speed(root: Path | None = None) -> Finding:
+    """C30, beside the claim: how fast codes are searched, and how much shorter they are."""
+    what, experiment = "time of a query by 256 bits, over that by exact distances of 4,096 numbers", "bench retrieval"
+    record = recorded.load("bench", "retrieval_cpu", root)
+    if not record:
+        return missing(what, experiment, decides=False)
+    result = record["result"]
+    code, exact = (result["queries_per_second"][name]["median"] for name in (code_name(256), EXACT))
+    return Finding(
+        what, Verdict.NOT_TESTED, "Fast they are; whether what they find is as good, a speed does not say.",
+        f"1/{code / exact:,.0f} ({1000 / code:.2f} ms), with 1/{result['bytes_exact'] // result['bytes']['256']} of "
+        "the bytes", f"{record['device']}, {result['searched']:,} drawn codes", keys_of([record]), experiment,
+        command_of(experiment), decides=False,
+    )  # fmt: skip
+
+
 def learned(root: Path | None = None) -> Finding:
     """C21: the paper's full recipe on Tiny ImageNet ends well below the errors of guessing, from every seed."""
     what, experiment = "test error at the recipe's end, one view of the centre", "tiny-imagenet"
@@ -84,7 +101,7 @@ def learned(root: Path | None = None) -> Finding:
         f"{sum(below)} of {len(below)} seed(s) ended under {line:.0%}, {LEARNED:.0%} of the errors of guessing, which "
         "is the line we drew. Days on the hardware of 2012 cannot be compared.",
         f"{mean_and_spread(result.test_error.values())} per cent", about([result.record]), (result.key,), experiment,
-        command_of(experiment),
+        command_of(experiment), single=len(below) == 1,
     )  # fmt: skip
 
 
@@ -143,5 +160,5 @@ def worth_by_seed(root: Path | None = None) -> Finding:
     return Finding(
         what, verdict, f"Under {INDEPENDENT:.0%} of the {made:,} different crops that can be made of them, from "
         f"{sum(less)} of {len(seeds)} seed(s); that line is ours.", "; ".join(told) + ", seed by seed", about(records),
-        keys_of(records), augmentation.NAME, command_of(augmentation.NAME),
+        keys_of(records), augmentation.NAME, command_of(augmentation.NAME), single=len(seeds) == 1,
     )  # fmt: skip

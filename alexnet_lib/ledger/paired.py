@@ -69,6 +69,7 @@ class Effect:
         return Finding(
             self.what, verdict, f"{why} {self.limits}".strip(), figure, about(found.records), keys_of(found.records),
             self.experiment, command_of(self.experiment), self.decides,
+            found.change is not None and found.change.standard_error is None,
         )  # fmt: skip
 
 
@@ -183,6 +184,7 @@ def all_of(what: str, effects: Sequence[Effect], limits: str) -> Callable[[Path 
             what, verdict, " ".join([*(f"{one.what}: {one.why}" for one in found), limits]),
             "; ".join(f"{one.what} {one.figure}" for one in found), found[0].data,
             tuple(dict.fromkeys(key for one in found for key in one.records)), effects[0].experiment, found[0].command,
+            single=any(one.single for one in found),
         )  # fmt: skip
 
     return rule

@@ -31,6 +31,7 @@ def selective(root: Path | None = None) -> Finding:
         f"At least {MOST:.0%}, which is the line we drew, in {sum(share >= MOST for share in both)} of {len(both)} "
         f"seed(s). A kernel counts if a Gabor has more of it than of 99% of kernels of noise. {OUR_IMAGES}",
         f"{told}, seed by seed", about(records), keys_of(records), KERNELS, command_of(KERNELS),
+        single=len(both) == 1,
     )  # fmt: skip
 
 
@@ -49,5 +50,5 @@ def specialised(root: Path | None = None) -> Finding:
         f"Kernels dealt to the columns at random give {100 * one.by_chance:.1f} points, and as much as here in "
         f"{one.p:.2%} of dealings. {OUR_IMAGES}",
         f"{100 * one.size:.1f} points, the mean of {seeds} seed(s), p = {one.p:.4f}", about(records),
-        keys_of(records), KERNELS, command_of(KERNELS),
+        keys_of(records), KERNELS, command_of(KERNELS), single=seeds == 1,
     )  # fmt: skip
