@@ -150,6 +150,15 @@ def test_ablations_prefer_complete_sizes_then_larger_ones_and_never_the_small_on
     assert verdict("C05", tmp_path) is Verdict.DIFFERS
 
 
+def test_a_run_that_stayed_at_guessing_decides_nothing(tmp_path: Path) -> None:
+    size = "10-classes-64-pixels-20-passes"
+    put_variants(tmp_path, "ablations", size, {"paper": SAME, "no-lrn": [0.88, 0.89, 0.9]})
+    deciding = ledger.judge("C05", tmp_path).deciding
+    assert deciding.verdict is Verdict.UNDECIDED and "A run of no-lrn ended at guessing" in deciding.why
+    put_variants(tmp_path, "ablations", size, {"no-lrn": [0.85, 0.86, 0.8701]})
+    assert verdict("C05", tmp_path) is Verdict.IN_DIRECTION
+
+
 def test_depth_needs_both_middle_layers(tmp_path: Path) -> None:
     worse = [0.32, 0.33, 0.3401]
     put_variants(tmp_path, "ablations", "200-classes", {"paper": SAME, "no-conv3": worse})

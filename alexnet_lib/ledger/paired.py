@@ -20,6 +20,9 @@ Numbers = Callable[[VariantResult], Mapping[int, float]]
 Found = Mapping[str, VariantResult]
 
 
+AT_GUESSING = 0.02  # so near to the error of guessing, or above it, a network has learned nothing: a line of ours
+
+
 @dataclass(frozen=True)
 class Unit:
     """How a difference is told: `value` makes words of one number of it, `none` is what no effect is."""
@@ -35,11 +38,15 @@ TIMES = Unit(lambda log: f"{math.exp(log):.1f}", "1", "times")
 
 @dataclass(frozen=True)
 class Measured:
-    """What a rule found in the records: the effect (None: they do not hold it), and itself in other words if wanted."""
+    """What a rule found in the records: the effect (None: they do not hold it), and itself in other words if wanted.
+
+    stuck: variants of which a run ended at guessing: it did not learn, whatever was changed.
+    """
 
     change: Difference | None
     records: tuple[dict[str, Any], ...]
     figure: str = ""
+    stuck: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,10 @@ def judged(found: Measured, sign: int, unit: Unit = POINTS, paper: float | None 
         return Verdict.NOT_TESTED, "The images were drawn: nothing about photographs follows."
     if change is None:
         return Verdict.NOT_TESTED, "The records do not hold what this test needs."
+    if found.stuck:
+        names = " and ".join(found.stuck)
+        return Verdict.UNDECIDED, (f"A run of {names} ended at guessing: it learned nothing, and so says nothing of "
+                                   "what its change does to a network that learns.")  # fmt: skip
     if change.standard_error is None:
         return Verdict.UNDECIDED, "One seed: nothing tells how much of the difference is chance."
     low, high = change.interval
@@ -148,9 +159,16 @@ def less(
         found = variants(experiment, parts, names, root) if parts else on_tiny(experiment, names, root)
         if not found:
             return None
-        return Measured(difference(numbers(found[one]), numbers(found[other])), records_of(found))
+        change = difference(numbers(found[one]), numbers(found[other]))
+        return Measured(change, records_of(found), stuck=tuple(name for name in names if stuck(found[name])))
 
     return measure
+
+
+def stuck(result: VariantResult) -> bool:
+    """Whether a run of a variant ended at the error of guessing; False where the record does not name its classes."""
+    classes = result.record["configuration"].get("classes")
+    return bool(classes) and max(result.test_error.values()) > 1 - 1 / len(classes) - AT_GUESSING
 
 
 def gain_of_views(
