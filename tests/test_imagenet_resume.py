@@ -114,21 +114,30 @@ def test_killed_at_random_moments(large: Path, whole: dict[str, str], tmp_path: 
     assert contents(target) == whole
 
 
-def test_ctrl_c_ends_it_and_its_workers(large: Path, whole: dict[str, str], tmp_path: Path) -> None:
-    for attempt in range(10):  # a busy machine may let it finish before the signal is sent
-        target = tmp_path / f"set{attempt}"
-        with start(large, target, "--jobs", "2", start_new_session=True) as process:
-            wait_until(lambda target=target, process=process: done(target) > 0 or process.poll() is not None)
-            below = children(process.pid) if process.poll() is None else []
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
-            code, said = process.wait(20), process.stderr.read()
-        wait_until(lambda below=below: not any(map(alive, below)), 10)
-        if code:
-            break
+@pytest.fixture(scope="module")
+def long(large: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,048 links to the same images: seconds of work on any machine."""
+    root, pictures = tmp_path_factory.mktemp("long"), sorted(large.rglob("*.JPEG"))
+    for i in range(2048):
+        path = root / CLASSES[i % 3] / f"{i:04}.JPEG"
+        path.parent.mkdir(exist_ok=True)
+        os.link(pictures[i % len(pictures)], path)
+    return root
+
+
+def test_ctrl_c_ends_it_and_its_workers(long: Path, tmp_path: Path) -> None:
+    target = tmp_path / "set"
+    with start(long, target, "--jobs", "2", start_new_session=True) as process:
+        wait_until(lambda: done(target) > 0)
+        below = children(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        code, said = process.wait(20), process.stderr.read()
+    wait_until(lambda: not any(map(alive, below)), 10)
     assert (code, said) == (130, "stopped by Ctrl-C\n")
-    imagenet.prepare(large, target, side=64, jobs=2)
-    assert contents(target) == whole
+    assert 0 < done(target) < 2048 // 32, "stopped on the way"
+    for folder in (target, tmp_path / "whole"):
+        imagenet.prepare(long, folder, side=64, jobs=2)
+    assert contents(target) == contents(tmp_path / "whole")
 
 
 class Stopped(Exception):
