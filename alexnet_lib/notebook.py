@@ -19,6 +19,7 @@ from alexnet_lib.devices import pick_device
 from alexnet_lib.errors import SettingError
 from alexnet_lib.exercises import check, when
 from alexnet_lib.figures import show, table
+from alexnet_lib.picker import picker
 from alexnet_lib.progress import progress
 from alexnet_lib.slider import slider
 from alexnet_lib.style import PALETTE, bar_style_for, style_for, use_style
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from alexnet_lib.datasets import ImageSet
 
 __all__ = [
-    "PALETTE", "Session", "bar_style_for", "check", "progress", "setup", "show", "slider", "style_for", "table", "when",
+    "PALETTE", "Session", "bar_style_for", "check", "picker", "progress", "setup", "show", "slider", "style_for",
+    "table", "when",
 ]  # fmt: skip
 
 DATA = ("cifar10", "photographs", None)

@@ -50,25 +50,27 @@ def slider(
     origin: str = "computed",
     seeds: int | Sequence[int] | None = None,
     data: Any = None,
+    records: Sequence[str] = (),
 ) -> None:
     """Display a figure with a slider over `values`: `draw(value)` returns the matplotlib figure of one position.
 
     label: what the slider sets. alt: the alternative text, or a function from a value to it. start: the position
-    shown first. unit: written after the value. origin, seeds, data, caption: as in `show`. All figures must have one
-    size. SettingError: fewer than 2 or more than 60 values, a start that is none, no label, no alternative text.
+    shown first. unit: written after the value. origin, seeds, data, records, caption: as in `show`. All figures must
+    have one size. SettingError: fewer than 2 or more than 60 values, a start that is none, no label, no alternative
+    text.
 
     >>> nb.slider(draw, [0.1, 0.5, 1, 2], label="input scale", alt=lambda v: f"tanh of inputs scaled by {v}")
     """
     figures._display(
         slider_bundle(
             draw, values, label=label, alt=alt, start=start, unit=unit, caption=caption, origin=origin, seeds=seeds,
-            data=data,
+            data=data, records=records,
         )
     )  # fmt: skip
 
 
 def slider_bundle(
-    draw, values, *, label, alt, start=0, unit="", caption="", origin="computed", seeds=None, data=None
+    draw, values, *, label, alt, start=0, unit="", caption="", origin="computed", seeds=None, data=None, records=()
 ) -> dict[str, str]:
     """What `slider` displays: text/html, image/png (the start position) and text/plain."""
     import matplotlib.pyplot as plt
@@ -77,6 +79,8 @@ def slider_bundle(
     _check(values, label, start)
     alts = [figures.checked_alt(alt(value) if callable(alt) else alt) for value in values]
     line, stand_in = origins.describe(origin, seeds, data)
+    if origin == "recorded" and not records:
+        line = origins.NOT_RUN
     drawn = [draw(value) for value in values]
     if stand_in:
         for fig in drawn:
@@ -87,7 +91,7 @@ def slider_bundle(
         plt.close(fig)
     texts = [[_text(value, unit), words] for value, words in zip(values, alts, strict=True)]
     picture = figures.line_art(svg, png, alts[start]) + _controls(svg, label, texts, start)
-    attributes = f'class="an-figure an-slider" data-key="{svg.key}"'
+    attributes = f'class="an-figure an-slider" data-key="{svg.key}"' + figures.record_attribute(records)
     plain = f"{alts[start]} (slider: {label} = {texts[start][0]}, of {len(values)} positions)"
     return {"text/html": figures.wrap(picture, caption, line, attributes), "image/png": png, "text/plain": plain}
 

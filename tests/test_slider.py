@@ -65,6 +65,12 @@ def test_still_and_text_are_of_the_start():
     assert bundle["text/plain"] == "tanh of x scaled by 1.0 (slider: input scale = 1, of 3 positions)"
 
 
+def test_a_recorded_slider_names_its_records_or_says_that_there_are_none():
+    named = make(origin="recorded", records=["kernels/one"])["text/html"]
+    assert 'data-record="kernels/one"' in named and "[recorded]" in named
+    assert "[not yet run]" in make(origin="recorded")["text/html"]
+
+
 def test_output_is_the_same_every_time_and_ids_differ_between_sliders():
     assert make() == make()
     keys = {re.search(r'data-key="(\w+)"', make(values)["text/html"])[1] for values in ((1.0, 2.0), (1.0, 3.0))}
