@@ -62,6 +62,14 @@ def put_kernels(root: Path, kinds: list[list[str]], shares: list[list[float]], v
         curves=curves)  # fmt: skip
 
 
+def put_retrieval(root: Path, precision: dict[str, list[float]], pixel_rank: float = 0.3) -> None:
+    """Write a record of `binary-codes`: precision at ten by method and seed."""
+    seeds = list(range(len(next(iter(precision.values())))))
+    result = {"complete": True, "seeds": seeds, "precision": {name: {"10": each} for name, each in precision.items()},
+              "pixel_rank": [pixel_rank] * len(seeds)}  # fmt: skip
+    put(root, "binary-codes", "10-classes-64-pixels-20-passes_retrieval", result, seeds, claims=["C29", "C30"])
+
+
 def put_race(root: Path, nonlinearity: str, passes: list[float | None], architecture: str = "80sec") -> None:
     """Write a contender's record: by seed, passes to 25% training error; None where 40 passes were not enough."""
     curves = []

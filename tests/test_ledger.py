@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
-from ledger_cases import LRN, SAME, put, put_kernels, put_race, put_variants
+from ledger_cases import LRN, SAME, put, put_kernels, put_race, put_retrieval, put_variants
 
 from alexnet_lib import ledger, records
 from alexnet_lib.bench.model import networks
@@ -249,12 +249,24 @@ def test_columns_are_specialised_only_beyond_chance_and_in_several_runs(tmp_path
     assert verdict("C27", tmp_path) is Verdict.UNDECIDED
 
 
+def test_retrieval_is_judged_by_how_much_more_is_of_the_querys_class(tmp_path: Path) -> None:
+    found = {"features": [0.5, 0.51, 0.52], "pixels": [0.2, 0.21, 0.2], "features, 256 bits": [0.4, 0.41, 0.43],
+             "pixels, 256 bits": [0.4, 0.42, 0.41]}  # fmt: skip
+    put_retrieval(tmp_path, found)
+    c29, c30 = (ledger.judge(name, tmp_path) for name in ("C29", "C30"))
+    assert c29.verdict is Verdict.IN_DIRECTION and c29.deciding.figure.startswith("+30.6")
+    assert c29.findings[1].figure == "30% (3 seed(s))" and not c29.findings[1].decides
+    assert c30.verdict is Verdict.UNDECIDED and c30.findings[1].figure.startswith("-9.6")
+    put_retrieval(tmp_path, {name: each[:1] for name, each in found.items()})
+    assert "One seed" in ledger.judge("C29", tmp_path).deciding.why
+
+
 def test_the_speed_of_codes_stands_beside_their_claim(tmp_path: Path) -> None:
     speeds = {code_name(256): {"median": 5000.0}, EXACT: {"median": 5.0}}
     result = {"queries_per_second": speeds, "bytes": {"256": 32}, "bytes_exact": 16_384, "searched": 100_000}
     put(tmp_path, "bench", "retrieval_cpu", result, [0], claims=["C30"])
     judgement = ledger.judge("C30", tmp_path)
-    beside = judgement.findings[1]
+    beside = judgement.findings[2]
     assert judgement.verdict is Verdict.NOT_RUN and beside.verdict is Verdict.NOT_TESTED and not beside.decides
     assert beside.figure == "1/1,000 (0.20 ms), with 1/512 of the bytes"
     assert beside.data == "some CPU, 100,000 drawn codes"

@@ -13,6 +13,7 @@ def _registry() -> dict[str, ModuleType]:
     from . import (
         ablations,
         augmentation_cifar10,
+        binary_codes,
         dropout_cifar10,
         ensemble,
         kernels,
@@ -40,6 +41,7 @@ def _registry() -> dict[str, ModuleType]:
         ensemble,
         sixth_conv,
         kernels,
+        binary_codes,
     )
     return {module.NAME: module for module in modules}
 

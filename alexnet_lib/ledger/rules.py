@@ -23,6 +23,7 @@ from .paired import Effect, Numbers, all_of, gain_of_views, less
 Rule = Callable[[Path | None], Finding]
 TWO_POINTS = -0.02  # the paper's figure for C06, 11% less 13%
 
+CODES = "binary-codes"
 TINY = "Tiny ImageNet is a small part of ImageNet, in small photographs: the paper's figure for ImageNet is not tested."
 SMALL = "A small network on small photographs: it says nothing of the effect's size on ImageNet."
 RELEASED = "The paper's figures are those of released networks, which trained for 160 passes and more."
@@ -186,8 +187,18 @@ LEARNED: dict[str, tuple[Rule, ...]] = {
     "C26": (seen.selective,),
     "C27": (seen.specialised,),
     "C28": (awaiting("C28", "tiny-imagenet", "errors on objects away from the centre"),),
-    "C29": (awaiting("C29", "binary-codes", "nearest images by the last hidden layer and by pixels"),),
-    "C30": (awaiting("C30", "binary-codes", "retrieval by short codes"), others.searching_speed),
+    "C29": (
+        Effect("share of the ten nearest that are of the query's class, by features, less that by pixels", CODES,
+               seen.more_found("features", "pixels"), +1, TINY),
+        seen.far_in_pixels,
+    ),
+    "C30": (
+        Effect("share of the ten nearest that are of the query's class, by 256 bits made of features, less that by 256 "
+               "bits made of pixels", CODES, seen.more_found("features, 256 bits", "pixels, 256 bits"), +1, TINY),
+        Effect("the same by 256 bits made of features, less that by the features themselves", CODES,
+               seen.more_found("features, 256 bits", "features"), -1, "What the codes cost.", decides=False),
+        others.searching_speed,
+    ),
 }
 _ALL = NETWORK | AGAINST_OVERFITTING | TRAINING | LEARNED
 RULES: dict[str, tuple[Rule, ...]] = {name: _ALL[name] for name in sorted(_ALL)}

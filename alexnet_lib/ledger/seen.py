@@ -1,12 +1,18 @@
-"""Rules about the first layer's kernels (section 6.1, Figure 3; C26, C27), from the records of `kernels`."""
+"""Rules about what the network learned (section 6.1): the first layer's kernels (Figure 3; C26, C27), and what its
+last hidden layer finds (Figure 4; C29, C30)."""
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Callable
 from pathlib import Path
 
+from ..experiments.binary_codes import NAME as CODES
+from ..experiments.binary_codes import RETRIEVAL
+from ..experiments.comparison_results import difference
 from ..experiments.kernel_results import apart, kinds, tables
 from .findings import Finding, Verdict, about, command_of, keys_of, of_cases
-from .paired import missing, on_tiny
+from .paired import Measured, missing, on_tiny
 
 KERNELS = "kernels"
 MOST = 0.75  # of the kernels must be of the paper's two kinds, in each run: a line of ours
@@ -51,4 +57,33 @@ def specialised(root: Path | None = None) -> Finding:
         f"{one.p:.2%} of dealings. {OUR_IMAGES}",
         f"{100 * one.size:.1f} points, the mean of {seeds} seed(s), p = {one.p:.4f}", about(records),
         keys_of(records), KERNELS, command_of(KERNELS), single=seeds == 1,
+    )  # fmt: skip
+
+
+def more_found(one: str, other: str, k: int = 10) -> Callable[[Path | None], Measured | None]:
+    """A `measure`: precision at k by one method of search less that by another, by seed."""
+
+    def measure(root: Path | None) -> Measured | None:
+        found = on_tiny(CODES, (RETRIEVAL,), root)
+        if not found:
+            return None
+        result, seeds = found[RETRIEVAL].record["result"], found[RETRIEVAL].seeds
+        ours, theirs = (dict(zip(seeds, result["precision"][name][str(k)], strict=True)) for name in (one, other))
+        return Measured(difference(ours, theirs), (found[RETRIEVAL].record,))
+
+    return measure
+
+
+def far_in_pixels(root: Path | None = None) -> Finding:
+    """C29, beside the claim: how many training images are nearer in pixels than what features find first."""
+    what = "share of the training images that are nearer in pixels than the one nearest in features"
+    found = on_tiny(CODES, (RETRIEVAL,), root)
+    if not found:
+        return missing(what, CODES, decides=False)
+    record = found[RETRIEVAL].record
+    ranks = record["result"]["pixel_rank"]
+    return Finding(
+        what, Verdict.NOT_TESTED, "Half would be, if pixels knew nothing of it. The paper sets no line.",
+        f"{statistics.mean(ranks):.0%} ({len(ranks)} seed(s))", about([record]),
+        keys_of([record]), CODES, command_of(CODES), decides=False, single=len(ranks) == 1,
     )  # fmt: skip
