@@ -60,8 +60,8 @@ def test_a_record_has_the_precision_of_every_method(out: Path, data: str, capsys
     assert not result["complete"], "one of two seeds"
     assert result["bytes"]["features"] == 64 and result["bytes"]["pixels, 256 bits by planes"] == 32
     assert result["chance"] == pytest.approx(1 / 6, abs=1e-6)
-    # Its classes are told apart by their colours: pixels find them, and an untrained network does not see much less.
-    assert all(result["precision"]["pixels"][str(k)][0] > 0.9 for k in (1, 5))
+    # Its classes are told apart by how bright they are, which pixels and a hardly trained network see alike.
+    assert all(result["precision"][of]["5"][0] > 1.5 * result["chance"] for of in ("features", "pixels"))
     assert "of 10 neighbours" in capsys.readouterr().out and path.is_file()
 
 
