@@ -57,8 +57,8 @@ def whole(large: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
 
 def start(source: Path, target: Path, *words: str, **options: object) -> subprocess.Popen:
     command = [sys.executable, "-m", "alexnet_lib", "data", "prepare-imagenet", str(source), str(target)]
-    return subprocess.Popen([*command, "--side", "64", *words], stderr=subprocess.PIPE, text=True,
-                            preexec_fn=hear_ctrl_c, **options)  # fmt: skip
+    options = {"preexec_fn": hear_ctrl_c, **options}
+    return subprocess.Popen([*command, "--side", "64", *words], stderr=subprocess.PIPE, text=True, **options)
 
 
 def hear_ctrl_c() -> None:
