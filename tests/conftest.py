@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import urllib.request
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_sets import write_tree
@@ -33,6 +35,32 @@ def build_book(source: Path, out: Path) -> Build:
     command += ["--config", str(ROOT / "_config.yml"), "--path-output", str(out)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return Build(done.returncode, done.stdout, out / "_build" / "html")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Any]:
+    """A browser for one file of tests; it must end with it, since nbval's kernels need the event loop to themselves."""
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed: pip install -r requirements.txt")
+    from page_checks import browser, chromium
+
+    if chromium() is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with browser() as started:
+        yield started
+
+
+def opened_on_a_phone(running: Any, path: Path) -> Iterator[Any]:
+    """A page opened from its file, without a network; `page.wrong` lists requests, complaints and errors."""
+    context = running.new_context(viewport={"width": 360, "height": 700}, offline=True)
+    opened = context.new_page()
+    opened.wrong = []
+    opened.on("request", lambda r: r.url.startswith((path.as_uri(), "data:")) or opened.wrong.append(r.url))
+    opened.on("console", lambda line: opened.wrong.append(line.text))
+    opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
+    opened.goto(path.as_uri())
+    yield opened
+    context.close()
 
 
 @pytest.fixture(scope="session")

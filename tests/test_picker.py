@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import opened_on_a_phone
 from PIL import Image
 
 from alexnet_lib.errors import SettingError
@@ -78,32 +78,12 @@ def test_pickers_that_cannot_work_are_refused(options: dict, said: str) -> None:
         picker_bundle([picture(0)], draw, names=["cat"], label="query", alt=lambda n: "The neighbours of a cat.")
 
 
-@pytest.fixture(scope="module")
-def running():  # noqa: ANN201
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed: pip install -r requirements.txt")
-    from page_checks import browser, chromium
-
-    if chromium() is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with browser() as started:
-        yield started
-
-
 @pytest.fixture
 def page(running, tmp_path: Path):  # noqa: ANN001, ANN201
     """A page with two pickers, opened from its file on a phone; `page.wrong` lists requests and errors."""
     bodies = make()["text/html"] + make(label="other", start=2)["text/html"]
     (tmp_path / "page.html").write_text(f"<!doctype html><meta charset=utf-8><body>{bodies}", encoding="utf-8")
-    context = running.new_context(viewport={"width": 360, "height": 700}, offline=True)
-    opened = context.new_page()
-    opened.wrong = []
-    address = (tmp_path / "page.html").as_uri()
-    opened.on("request", lambda r: r.url.startswith((address, "data:")) or opened.wrong.append(r.url))
-    opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
-    opened.goto(address)
-    yield opened
-    context.close()
+    yield from opened_on_a_phone(running, tmp_path / "page.html")
 
 
 def visible(page) -> list[list[int]]:  # noqa: ANN001

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import xml.etree.ElementTree as ET
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import opened_on_a_phone
 
 from alexnet_lib import figures, style
 from alexnet_lib.errors import SettingError
@@ -102,18 +102,6 @@ def test_frames_of_different_sizes_are_refused():
         slider_bundle(growing, [3, 4], label="width", alt="an empty figure that grows")
 
 
-@pytest.fixture(scope="module")
-def running():
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("playwright is not installed: pip install -r requirements.txt")
-    from page_checks import browser, chromium
-
-    if chromium() is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with browser() as started:
-        yield started
-
-
 @pytest.fixture
 def page(running, tmp_path):
     """A page with two sliders, one of them twice, opened from its file; `page.wrong` lists requests and errors."""
@@ -123,16 +111,7 @@ def page(running, tmp_path):
         "[data-theme=dark] body{color:#eee;background:#121212}</style><body>" + first + second + first,
         encoding="utf-8",
     )
-    context = running.new_context(viewport={"width": 360, "height": 700}, offline=True)
-    opened = context.new_page()
-    opened.wrong = []
-    address = (tmp_path / "page.html").as_uri()
-    opened.on("request", lambda r: r.url.startswith((address, "data:")) or opened.wrong.append(r.url))
-    opened.on("console", lambda line: opened.wrong.append(line.text))
-    opened.on("pageerror", lambda error: opened.wrong.append(str(error)))
-    opened.goto(address)
-    yield opened
-    context.close()
+    yield from opened_on_a_phone(running, tmp_path / "page.html")
 
 
 def visible(page) -> list[list[int]]:
