@@ -81,9 +81,7 @@ def figure_bundle(
     import matplotlib.pyplot as plt
 
     alt = checked_alt(alt)
-    line, stand_in = origins.describe(origin, seeds, data)
-    if origin == "recorded" and not records:
-        line = origins.NOT_RUN
+    line, stand_in = origin_line(origin, seeds, data, records)
     if stand_in:
         stamp(fig, line)
     if photo:
@@ -96,6 +94,16 @@ def figure_bundle(
     plt.close(fig)
     attributes = 'class="an-figure"' + record_attribute(records)
     return {"text/html": wrap(picture, caption, line, attributes), "image/png": png, "text/plain": alt}
+
+
+def origin_line(origin: str, seeds: Any, data: Any, records: Sequence[str]) -> tuple[str, bool]:
+    """As `origin.describe`; what is "recorded" without a record is not yet run."""
+    line, stand_in = origins.describe(origin, seeds, data)
+    return origin_or_not_run(origin, line, records), stand_in
+
+
+def origin_or_not_run(origin: str, line: str, records: Sequence[str]) -> str:
+    return origins.NOT_RUN if origin == "recorded" and not records else line
 
 
 def record_attribute(records: Sequence[str]) -> str:
@@ -183,8 +191,7 @@ def table_bundle(
     if len(align) != len(header) or set(align) - set("lcr"):
         raise SettingError(f"align={align!r}: one of l, c, r for each of the {len(header)} columns")
     texts = [[_cell(value) for value in row] for row in rows]
-    if origin == "recorded" and not records:
-        origin = origins.NOT_RUN
+    origin = origin_or_not_run(origin, origin, records)
     heading = " ".join(part for part in (caption, f"[{origin}]" if origin else "") if part)
     page = _table_html(texts, header, heading, align, record_attribute(records))
     return {"text/html": page, "text/plain": _table_text(texts, header, heading)}

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from alexnet_lib import figures
-from alexnet_lib import origin as origins
 from alexnet_lib.errors import SettingError
 
 MOST = 24
@@ -80,9 +79,7 @@ def picker_bundle(
 
     _check(choices, names, label, start)
     alts = [figures.checked_alt(alt(number)) for number in range(len(choices))]
-    line, stand_in = origins.describe(origin, seeds, data)
-    if origin == "recorded" and not records:
-        line = origins.NOT_RUN
+    line, stand_in = figures.origin_line(origin, seeds, data, records)
     pictures, png, width = [], "", 0.0
     for number in range(len(choices)):
         fig = draw(number)

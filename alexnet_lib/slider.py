@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alexnet_lib import figures
-from alexnet_lib import origin as origins
 from alexnet_lib.errors import SettingError
 from alexnet_lib.svg import InlineSvg, inline_svg
 
@@ -78,9 +77,7 @@ def slider_bundle(
     values = list(values)
     _check(values, label, start)
     alts = [figures.checked_alt(alt(value) if callable(alt) else alt) for value in values]
-    line, stand_in = origins.describe(origin, seeds, data)
-    if origin == "recorded" and not records:
-        line = origins.NOT_RUN
+    line, stand_in = figures.origin_line(origin, seeds, data, records)
     drawn = [draw(value) for value in values]
     if stand_in:
         for fig in drawn:
