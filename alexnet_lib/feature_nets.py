@@ -53,7 +53,9 @@ class ChannelScale:
 
 
 def write_scale(folder: Path, scale: PixelScale) -> None:
-    """Keep a run's pixel scale in its folder, so that its weights can be used on other images."""
+    """Keep a run's pixel scale in its folder, once, so that its weights can be used on other images."""
+    if (folder / SCALE_FILE).is_file():
+        return
     tensors = {"mean": scale.mean.float().cpu().contiguous(), "deviation": torch.tensor(float(scale.deviation))}
     with atomic_path(folder / SCALE_FILE) as temporary:
         temporary.write_bytes(save(tensors))

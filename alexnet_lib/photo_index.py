@@ -145,17 +145,16 @@ class PhotoIndex:
             raise SettingError(f"--codes {bits}: {len(self.photos)} photographs are too few to learn codes from; "
                                f"from {FEWEST} on it can be tried")  # fmt: skip
         path = self.store / f"codes-{bits}-{self.digest[:16]}.pt"
-        net = Autoencoder(self.features.shape[1], bits)
+        vectors, net = torch.from_numpy(np.array(self.features)), Autoencoder(self.features.shape[1], bits)
         if path.is_file():
             net.load_state_dict(torch.load(path, weights_only=True))
         else:
-            vectors = torch.from_numpy(np.array(self.features))
             net = fit_autoencoder(vectors, bits, passes=PASSES, report=report).net
             with atomic_path(path) as temporary:
                 torch.save(net.state_dict(), temporary)
             for old in set(self.store.glob(f"codes-{bits}-*.pt")) - {path}:
                 old.unlink()
-        return CodedIndex(net.eval(), net.codes(torch.from_numpy(np.array(self.features))))
+        return CodedIndex(net.eval(), net.codes(vectors))
 
 
 class CodedIndex:
