@@ -6,6 +6,7 @@ tiny-imagenet` brings it. Its 10,000 test images are of no use here: their label
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import DataError
@@ -37,6 +38,29 @@ def find_tiny(folder: Path) -> Source:
     if len(source.classes) != CLASSES:
         raise DataError(f"{folder} holds {len(source.classes)} classes, not {CLASSES}: {again}")
     return source
+
+
+def read_boxes(folder: Path, names: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    """Of each of these validation images the object's box: left, top, right, bottom, in its 64 pixels, all within it.
+
+    Read from val/val_annotations.txt. DataError: it is not there, a line of it has no box, or an image is missing.
+    """
+    path = folder / "val" / "val_annotations.txt"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): it tells where the objects are") from error
+    found = {}
+    for number, line in enumerate(lines, 1):
+        name, *fields = line.split("\t")
+        try:
+            left, top, right, bottom = map(int, fields[1:])
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: no box of four whole numbers after {name}") from error
+        found[name] = (left, top, right, bottom)
+    if lost := [name for name in names if name not in found]:
+        raise DataError(f"{path} says nothing of {lost[0]} ({len(lost)} of {len(names)} images)")
+    return [found[name] for name in names]
 
 
 def describe_tiny(source: Source) -> str:

@@ -70,6 +70,18 @@ def put_retrieval(root: Path, precision: dict[str, list[float]], pixel_rank: flo
     put(root, "binary-codes", "10-classes-64-pixels-20-passes_retrieval", result, seeds, claims=["C29", "C30"])
 
 
+def put_predictions(
+    root: Path, off: list[float], on: list[float], confusions: list[list[int]],
+    classes: tuple[str, ...] | list[str] = ("n01440764", "n01443537", "n02002724", "n02002556"),
+) -> None:  # fmt: skip
+    """Write a record of `predictions`: errors off and on the centre by seed, and all seeds' likeliest wrong labels."""
+    seeds = list(range(len(off)))
+    result = {"complete": True, "seeds": seeds, "confusions": confusions,
+              "centre": {"error_off_centre": off, "error_on_centre": on}}  # fmt: skip
+    put(root, "predictions", "10-classes-64-pixels-20-passes_predictions", result, seeds, claims=["C28"],
+        configuration={"classes": list(classes)})  # fmt: skip
+
+
 def put_race(root: Path, nonlinearity: str, passes: list[float | None], architecture: str = "80sec") -> None:
     """Write a contender's record: by seed, passes to 25% training error; None where 40 passes were not enough."""
     curves = []

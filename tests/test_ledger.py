@@ -9,11 +9,10 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
-from ledger_cases import LRN, SAME, put, put_kernels, put_race, put_retrieval, put_variants
+from ledger_cases import LRN, SAME, put, put_race, put_variants
 
 from alexnet_lib import ledger, records
 from alexnet_lib.bench.model import networks
-from alexnet_lib.bench.retrieval import EXACT, code_name
 from alexnet_lib.experiments.ablations import VARIANTS
 from alexnet_lib.ledger import Verdict, computed, passes, rules
 from alexnet_lib.ledger.findings import span
@@ -225,53 +224,6 @@ def test_dropout_takes_longer_by_watched_errors(tmp_path: Path) -> None:
     assert [one.verdict for one in ledger.judge("C17", tmp_path).findings] == ["agrees in direction", "undecided"]
 
 
-def test_kernels_of_the_papers_kinds_must_be_most_in_every_run(tmp_path: Path) -> None:
-    most, few = ["oriented"] * 6 + ["coloured blob"] * 3 + ["grey blob"], ["oriented"] * 5 + ["neither"] * 5
-    shares = [[0.5] * 10] * 2
-    for kinds, expected in (([most, most], Verdict.IN_DIRECTION), ([most, few], Verdict.UNDECIDED),
-                            ([few, few], Verdict.DIFFERS)):  # fmt: skip
-        put_kernels(tmp_path, kinds, shares)
-        assert verdict("C26", tmp_path) is expected
-    put_kernels(tmp_path, [most], shares[:1])
-    deciding = ledger.judge("C26", tmp_path).deciding
-    assert deciding.verdict is Verdict.UNDECIDED and deciding.figure == "90% (60% oriented), seed by seed"
-
-
-def test_columns_are_specialised_only_beyond_chance_and_in_several_runs(tmp_path: Path) -> None:
-    kinds = [["oriented"] * 10] * 2
-    grey_first, coloured_first = [0.1, 0.12, 0.15, 0.1, 0.2, 0.7, 0.8, 0.6, 0.9, 0.7], [0.8] * 5 + [0.2] * 5
-    put_kernels(tmp_path, kinds, [grey_first, coloured_first])
-    deciding = ledger.judge("C27", tmp_path).deciding
-    assert deciding.verdict is Verdict.IN_DIRECTION and deciding.figure.startswith("60.3 points, the mean of 2 seed(s)")
-    put_kernels(tmp_path, kinds[:1], [grey_first])
-    assert verdict("C27", tmp_path) is Verdict.UNDECIDED
-    put_kernels(tmp_path, kinds, [[0.1, 0.9] * 5, [0.2, 0.2, 0.8, 0.8, 0.5] * 2])
-    assert verdict("C27", tmp_path) is Verdict.UNDECIDED
-
-
-def test_retrieval_is_judged_by_how_much_more_is_of_the_querys_class(tmp_path: Path) -> None:
-    found = {"features": [0.5, 0.51, 0.52], "pixels": [0.2, 0.21, 0.2], "features, 256 bits": [0.4, 0.41, 0.43],
-             "pixels, 256 bits": [0.4, 0.42, 0.41]}  # fmt: skip
-    put_retrieval(tmp_path, found)
-    c29, c30 = (ledger.judge(name, tmp_path) for name in ("C29", "C30"))
-    assert c29.verdict is Verdict.IN_DIRECTION and c29.deciding.figure.startswith("+30.6")
-    assert c29.findings[1].figure == "30% (3 seed(s))" and not c29.findings[1].decides
-    assert c30.verdict is Verdict.UNDECIDED and c30.findings[1].figure.startswith("-9.6")
-    put_retrieval(tmp_path, {name: each[:1] for name, each in found.items()})
-    assert "One seed" in ledger.judge("C29", tmp_path).deciding.why
-
-
-def test_the_speed_of_codes_stands_beside_their_claim(tmp_path: Path) -> None:
-    speeds = {code_name(256): {"median": 5000.0}, EXACT: {"median": 5.0}}
-    result = {"queries_per_second": speeds, "bytes": {"256": 32}, "bytes_exact": 16_384, "searched": 100_000}
-    put(tmp_path, "bench", "retrieval_cpu", result, [0], claims=["C30"])
-    judgement = ledger.judge("C30", tmp_path)
-    beside = judgement.findings[2]
-    assert judgement.verdict is Verdict.NOT_RUN and beside.verdict is Verdict.NOT_TESTED and not beside.decides
-    assert beside.figure == "1/1,000 (0.20 ms), with 1/512 of the bytes"
-    assert beside.data == "some CPU, 100,000 drawn codes"
-
-
 def test_crops_are_worth_few_images_only_under_the_line(tmp_path: Path) -> None:
     name, few = "augmentation-cifar10", "5000-images-40-passes"
     plain = {"10000": 0.40, "20000": 0.30, "50000": 0.20}
@@ -321,12 +273,6 @@ def test_the_networks_that_are_timed_still_have_these_names(monkeypatch: pytest.
 def test_the_recipe_has_to_leave_guessing_behind(tmp_path: Path, errors: list, expected: Verdict) -> None:
     put_variants(tmp_path, "tiny-imagenet", "10-classes", {"paper": errors}, classes=10)
     assert verdict("C21", tmp_path) is expected and verdict("C22", tmp_path) is Verdict.NOT_TESTED
-
-
-def test_a_record_without_a_rule_does_not_pass_for_a_test(tmp_path: Path) -> None:
-    put(tmp_path, "tiny-imagenet", "kernels", {"seeds": [0]}, [0], claims=["C28"])
-    deciding = ledger.judge("C28", tmp_path).deciding
-    assert deciding.verdict is Verdict.NOT_TESTED and "nothing judges" in deciding.why and deciding.records
 
 
 def test_what_is_computed_needs_no_record(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def _registry() -> dict[str, ModuleType]:
         lrn_cifar10,
         mean_cifar10,
         pooling_cifar10,
+        predictions,
         relu_vs_tanh,
         sixth_conv,
         tiny_imagenet,
@@ -42,6 +43,7 @@ def _registry() -> dict[str, ModuleType]:
         sixth_conv,
         kernels,
         binary_codes,
+        predictions,
     )
     return {module.NAME: module for module in modules}
 

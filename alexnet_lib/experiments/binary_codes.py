@@ -8,29 +8,22 @@ experiment binary-codes --full`. Taught in "Retrieval and binary codes".
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
 
-from .. import records
 from ..binary_codes import HammingIndex, fit_autoencoder, hyperplane_codes
 from ..crops import centre
-from ..devices import describe_device, pick_device
-from ..files import atomic_path
 from ..imagenet_reader import PreparedImages
 from ..retrieval import AT_ONCE, Neighbours, chance, features_of, nearest, pixels_of, precision_at
 from .ablations import EXPERIMENT as ABLATIONS
-from .common import recorded_before
-from .imagenet_runs import final_net, outcome_of
-from .imagenet_study import Job, Study, checksum, small
-from .imagenet_study import dataset as dataset_of
+from .imagenet_runs import final_net
+from .imagenet_study import Job, Study, small
+from .net_measures import Measures
 
 NAME = "binary-codes"
 SUMMARY = "retrieval by features, by pixels and by autoencoders' binary codes, on Tiny ImageNet (C29, C30)"
@@ -49,50 +42,20 @@ def method(of: str, bits: int | None = None, how: str = "") -> str:
     return of if bits is None else f"{of}, {bits} bits{f' by {how}' if how else ''}"
 
 
-def run_from(args: argparse.Namespace) -> list[Path]:
-    """Train the networks that are not there, search by all methods, write the record after each seed."""
-    size = STUDY.size(args.full, pick_device(args.device))
-    job = Job.begin(STUDY, size, ["paper"], out=args.out, data=args.data, device=args.device, seeds=args.seeds)
-    one, run = job.known[0], f"{size.name}_{RETRIEVAL}"
-    settings = {**one.configuration, "bits": list(BITS), "ks": list(KS), "pixels": PIXELS, "passes": PASSES}
-    before = recorded_before(NAME, run, job.out, settings, checksum(job.images))
-    done = {outcome["seed"]: outcome for outcome in before.get("curves", ())}
-    circumstances = records.circumstances(describe_device(job.device), records.command_line(sys.argv[1:]))
-    path = job.out / NAME / f"{run}.json"
-    left = [seed for seed in range(args.seeds or size.seeds) if seed not in done]
-    if not left:
-        print(f"{NAME}: all of it is recorded in {path}")
-        return []
-    for seed in left:
-        began = time.monotonic()
-        outcome_of(one.recipe, job.place(one.run), seed)
-        done[seed], kept = searched(job, seed)
-        done[seed]["seconds"] = time.monotonic() - began
-        if seed == 0:
-            write_kept(path, kept)
-        records.write(record_of(job, run, settings, done, circumstances), job.out)
-        told = done[seed]["precision"]
-        print(f"seed {seed}: of {KEPT} neighbours {told['features'][str(KEPT)]:.1%} of the query's class by features, "
-              f"{told['pixels'][str(KEPT)]:.1%} by pixels; chance {done[seed]['chance']:.1%}")  # fmt: skip
-        sys.stdout.flush()
-    return [path]
-
-
-def record_of(job: Job, run: str, settings: dict, done: dict[int, dict], circumstances: dict) -> dict[str, Any]:
-    """The record of the seeds that are done."""
-    outcomes = [done[seed] for seed in sorted(done)]
+def result_of(outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Over the seeds: chance, precision at each k by method, bytes, how near in pixels what features find is."""
+    first = outcomes[0]
     by_seed = {name: {k: [one["precision"][name][k] for one in outcomes] for k in ks}
-               for name, ks in outcomes[0]["precision"].items()}  # fmt: skip
-    return {
-        "experiment": NAME, "run": run, "claims": list(STUDY.claims), **circumstances, "configuration": settings,
-        "dataset": dataset_of(job.images), "seeds": sorted(done), "seconds": sum(one["seconds"] for one in outcomes),
-        "curves": outcomes,
-        "result": {
-            "complete": len(done) >= job.size.seeds, "seeds": sorted(done), "chance": outcomes[0]["chance"],
-            "precision": by_seed, "bytes": outcomes[0]["bytes"],
-            "pixel_rank": [one["pixel_rank"] for one in outcomes],
-        },
-    }  # fmt: skip
+               for name, ks in first["precision"].items()}  # fmt: skip
+    return {"chance": first["chance"], "precision": by_seed, "bytes": first["bytes"],
+            "pixel_rank": [one["pixel_rank"] for one in outcomes]}  # fmt: skip
+
+
+def said(outcome: dict[str, Any]) -> str:
+    """One line about a seed."""
+    told = outcome["precision"]
+    return (f"of {KEPT} neighbours {told['features'][str(KEPT)]:.1%} of the query's class by features, "
+            f"{told['pixels'][str(KEPT)]:.1%} by pixels; chance {outcome['chance']:.1%}")  # fmt: skip
 
 
 def searched(job: Job, seed: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -113,8 +76,8 @@ def searched(job: Job, seed: int) -> tuple[dict[str, Any], dict[str, torch.Tenso
     ks = [k for k in KS if k <= len(job.images)]
     precision = {name: dict(zip(map(str, ks), precision_at(one, *labels, ks).mean(axis=0).tolist(), strict=True))
                  for name, one in found.items()}  # fmt: skip
-    outcome = {"seed": seed, "pilot": False, "precision": precision, "chance": chance(*labels), "bytes": told["bytes"],
-               "loss": told["loss"], "pixel_rank": pixel_rank(*vectors["pixels"], found["features"])}  # fmt: skip
+    outcome = {"precision": precision, "chance": chance(*labels), "bytes": told["bytes"], "loss": told["loss"],
+               "pixel_rank": pixel_rank(*vectors["pixels"], found["features"])}  # fmt: skip
     kept = {f"{name.split(',')[0]}-{kind}": torch.from_numpy(one)
             for name, pair in codes.items() for kind, one in zip(("train", "val"), pair, strict=True)}  # fmt: skip
     kept |= {f"{name}-neighbours": torch.from_numpy(found[name].numbers[:, :KEPT].astype(np.int32))
@@ -156,12 +119,12 @@ def pixel_rank(base: torch.Tensor, queries: torch.Tensor, found: Neighbours) -> 
     return float(np.mean(shares))
 
 
-def write_kept(record: Path, kept: dict[str, torch.Tensor]) -> None:
-    """Codes and neighbours of the first seed, beside the record."""
-    with atomic_path(record.with_name(f"{record.stem}_seed-0.safetensors")) as temporary:
-        temporary.write_bytes(save({name: one.contiguous() for name, one in kept.items()}))
-
-
 def _batches(images: PreparedImages) -> Iterator[torch.Tensor]:
     for start in range(0, len(images), AT_ONCE):
         yield images.images(range(start, min(start + AT_ONCE, len(images))))
+
+
+def run_from(args: argparse.Namespace) -> list[Path]:
+    """Train the networks that are not there, search by all methods, write the record after each seed."""
+    settings = {"bits": list(BITS), "ks": list(KS), "pixels": PIXELS, "passes": PASSES}
+    return Measures(STUDY, RETRIEVAL, settings, searched, result_of, said).run_from(args)

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from .. import records
 from ..bench.retrieval import BITS as TIMED
 from ..bench.retrieval import EXACT, code_name
-from ..errors import RecordError
 from ..origin import NOT_RUN
 from .binary_codes import NAME, RETRIEVAL, STUDY
 from .comparison_results import mean_and_spread
+from .net_measures import load_kept
 
 
 def recorded(root: Path | None = None) -> dict[str, Any]:
@@ -53,7 +52,4 @@ def speed_rows(record: dict[str, Any]) -> list[list[str]]:
 
 def kept(record: dict[str, Any], root: Path | None = None) -> dict[str, torch.Tensor]:
     """Codes, neighbours and labels of the first seed. RecordError: the file that belongs to the record is not there."""
-    path = (root or records.recorded_root()) / NAME / f"{record['run']}_seed-0.safetensors"
-    if not path.is_file():
-        raise RecordError(f"{path} is missing: it belongs to the record {records.key(record)}; run its command again")
-    return load_file(path)
+    return load_kept(record, root)

@@ -25,19 +25,6 @@ def not_tested(what: str, why: str = "", command: str = "") -> Callable[[Path | 
     return lambda root=None: Finding(what, Verdict.NOT_TESTED, why, command=command)
 
 
-def awaiting(claim: str, experiment: str, what: str) -> Callable[[Path | None], Finding]:
-    """A rule for a claim whose measure is not written yet: not yet run, and not tested once something is recorded."""
-
-    def rule(root: Path | None = None) -> Finding:
-        found = [one for one in recorded.load(experiment, root=root).values() if claim in one["claims"]]
-        if not found:
-            return replace(missing(what, experiment), why="The measure is not written yet.", command="")
-        why = "Recorded, but nothing judges these records yet."
-        return Finding(what, Verdict.NOT_TESTED, why, "", about(found), keys_of(found), experiment)
-
-    return rule
-
-
 def two_gpus_in_time(root: Path | None = None) -> Finding:
     """C04: a training step of the network on two GPUs beside that of the smaller one on one, by `bench model`."""
     what, experiment = "images a second in training: the paper's on two GPUs over the smaller one on one", "bench model"

@@ -1,20 +1,25 @@
-"""Rules about what the network learned (section 6.1): the first layer's kernels (Figure 3; C26, C27), and what its
-last hidden layer finds (Figure 4; C29, C30)."""
+"""Rules about what the network learned (section 6.1): the first layer's kernels (Figure 3; C26, C27), and what it
+answers and finds (Figure 4; C28 to C30)."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..experiments.binary_codes import NAME as CODES
 from ..experiments.binary_codes import RETRIEVAL
 from ..experiments.comparison_results import difference
 from ..experiments.kernel_results import apart, kinds, tables
+from ..predictions import sense_of
+from ..wordnet import nouns
 from .findings import Finding, Verdict, about, command_of, keys_of, of_cases
 from .paired import Measured, missing, on_tiny
 
-KERNELS = "kernels"
+KERNELS, PREDICTIONS = "kernels", "predictions"
 MOST = 0.75  # of the kernels must be of the paper's two kinds, in each run: a line of ours
 CHANCE = 0.05
 OUR_IMAGES = "Our photographs are smaller and fewer than the paper's."
@@ -86,4 +91,48 @@ def far_in_pixels(root: Path | None = None) -> Finding:
         what, Verdict.NOT_TESTED, "Half would be, if pixels knew nothing of it. The paper sets no line.",
         f"{statistics.mean(ranks):.0%} ({len(ranks)} seed(s))", about([record]),
         keys_of([record]), CODES, command_of(CODES), decides=False, single=len(ranks) == 1,
+    )  # fmt: skip
+
+
+def _answers(root: Path | None) -> tuple[dict[str, Any], tuple[int, ...]] | None:
+    """The record of `predictions` and its seeds; None where it is not there."""
+    found = on_tiny(PREDICTIONS, (PREDICTIONS,), root)
+    return (found[PREDICTIONS].record, found[PREDICTIONS].seeds) if found else None
+
+
+def off_less_guess(root: Path | None) -> Measured | None:
+    """A `measure`: the centre view's error off the centre less that of guessing, by seed."""
+    if (there := _answers(root)) is None:
+        return None
+    record, seeds = there
+    guess = 1 - 1 / len(record["configuration"]["classes"])
+    ours = dict(zip(seeds, record["result"]["centre"]["error_off_centre"], strict=True))
+    return Measured(difference(ours, dict.fromkeys(seeds, guess)), (record,))
+
+
+def off_less_on(root: Path | None) -> Measured | None:
+    """A `measure`: the centre view's error off the centre less that on it, by seed."""
+    if (there := _answers(root)) is None:
+        return None
+    record, seeds = there
+    off, on = (dict(zip(seeds, record["result"]["centre"][f"error_{where}_centre"], strict=True))
+               for where in ("off", "on"))  # fmt: skip
+    return Measured(difference(off, on), (record,))
+
+
+def sensible(root: Path | None = None) -> Finding:
+    """C28: whether the likeliest wrong labels are nearer to the true one in WordNet than chance."""
+    what = "steps in WordNet from the true class to the likeliest wrong label"
+    if (there := _answers(root)) is None:
+        return missing(what, PREDICTIONS)
+    record, seeds = there
+    classes = record["configuration"]["classes"]
+    found = sense_of(np.array(record["result"]["confusions"]), nouns().steps(classes))
+    verdict = Verdict.IN_DIRECTION if found.p < CHANCE and len(seeds) > 1 else Verdict.UNDECIDED
+    return Finding(
+        what, verdict,
+        f"Dealing the {len(classes)} classes' places in WordNet anew gives {found.by_chance:.1f} steps, and as few as "
+        f"here in {found.p:.2%} of dealings. {OUR_IMAGES}",
+        f"{found.distance:.1f} steps, {len(seeds)} seed(s), p = {found.p:.4f}", about([record]), keys_of([record]),
+        PREDICTIONS, command_of(PREDICTIONS), single=len(seeds) == 1,
     )  # fmt: skip
