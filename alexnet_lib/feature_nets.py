@@ -6,7 +6,7 @@ Ours, from a run of `train`, or the weights that torchvision publishes. Taught i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +28,15 @@ SCALE_FILE = "pixels.safetensors"
 @dataclass(frozen=True)
 class FeatureNet:
     """A network in evaluation mode; scale: from bytes to what it sees; side: of the squares that photographs are
-    brought to; digest: of its weights and scale, which tells it from others; name: for people."""
+    brought to; digest: of its weights and scale, which tells it from others; name: for people; classes: what its
+    outputs are, as the run's data or torchvision names them."""
 
     net: AlexNet
     scale: Callable[[torch.Tensor], torch.Tensor]
     side: int
     digest: str
     name: str
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,12 @@ def load_feature_net(weights: str, device: torch.device) -> FeatureNet:
 
     path = Path(weights)
     if not path.exists():
-        raise DataError(f"--weights {weights}: there is no such folder or file; give a run's folder, a .safetensors "
+        raise DataError(f"weights {weights}: there is no such folder or file; give a run's folder, a .safetensors "
                         f"file in one, or {TORCHVISION}")  # fmt: skip
     net, settings = load_weights(path)
     folder = path if path.is_dir() else path.parent
-    return _ready(net, read_scale(folder), settings["data"]["side"], str(path), device)
+    data = settings["data"]
+    return _ready(net, read_scale(folder), data["side"], str(path), data["classes"], device)
 
 
 def _published(device: torch.device) -> FeatureNet:
@@ -108,10 +111,13 @@ def _published(device: torch.device) -> FeatureNet:
     load_weights(net, state)
     mean, deviation = (torch.tensor(values)[:, None, None] for values in
                        ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # fmt: skip
-    return _ready(net, ChannelScale(mean, deviation), SIDE, TORCHVISION, device)
+    return _ready(net, ChannelScale(mean, deviation), SIDE, TORCHVISION, published.meta["categories"],
+                  device)  # fmt: skip
 
 
-def _ready(net: AlexNet, scale: PixelScale | ChannelScale, side: int, name: str, device: torch.device) -> FeatureNet:
+def _ready(
+    net: AlexNet, scale: PixelScale | ChannelScale, side: int, name: str, classes: Sequence[str], device: torch.device
+) -> FeatureNet:  # fmt: skip
     if side < net.config.input_size:
         raise SettingError(f"{name}: photographs of {side} pixels are smaller than the {net.config.input_size} it sees")
     digest = hashlib.sha256(repr((net.config, side)).encode())
@@ -119,4 +125,4 @@ def _ready(net: AlexNet, scale: PixelScale | ChannelScale, side: int, name: str,
     for tensor in numbers:
         digest.update(tensor.detach().cpu().contiguous().float().numpy())
     net = net.to(device, memory_format=torch.channels_last).eval()
-    return FeatureNet(net, scale.to(device), side, f"sha256:{digest.hexdigest()}", name)
+    return FeatureNet(net, scale.to(device), side, f"sha256:{digest.hexdigest()}", name, tuple(classes))

@@ -74,10 +74,10 @@ def indexed(args: argparse.Namespace, net: FeatureNet) -> PhotoIndex:
         )
 
 
-def read_queries(paths: Sequence[Path], side: int) -> tuple[list[Path], torch.Tensor]:
+def read_queries(paths: Sequence[Path], side: int, what: str = "look for") -> tuple[list[Path], torch.Tensor]:
     """Those that can be read, with their pixels, uint8 (n, 3, side, side); others are named on the error stream.
 
-    DataError: none can.
+    what: cannot be done with those. DataError: none can be read.
     """
     good, images, why = [], [], ""
     for path in paths:
@@ -86,9 +86,9 @@ def read_queries(paths: Sequence[Path], side: int) -> tuple[list[Path], torch.Te
             good.append(path)
         except BadImage as error:
             why = f"{path}: {error}"
-            print(f"cannot look for {why}", file=sys.stderr)
+            print(f"cannot {what} {why}", file=sys.stderr)
     if not good:
-        raise DataError(f"no image to look for can be read; the last: {why}")
+        raise DataError(f"no image to {what} can be read; the last: {why}")
     return good, torch.stack(images)
 
 

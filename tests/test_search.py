@@ -193,7 +193,7 @@ def test_the_command_finds_a_copy_first_and_never_the_query_itself(
         (["--k", "0"], "--k 0: give a whole number"),
         (["--codes", "20"], "--codes 20: give a multiple of 8"),
         (["--codes", "64"], "6 photographs are too few to learn codes"),
-        (["--weights", "nowhere"], "--weights nowhere: there is no such folder"),
+        (["--weights", "nowhere"], "weights nowhere: there is no such folder"),
         (["--out", "/proc/sheet.png"], "--out /proc/sheet.png cannot be written"),
     ],
 )
@@ -212,8 +212,9 @@ def test_no_query_that_can_be_read(
     assert "no image to look for can be read" in capsys.readouterr().err
 
 
-def test_a_run_keeps_the_scale_it_was_trained_with(trained: Path, prepared: Path, tmp_path: Path) -> None:
+def test_a_run_keeps_its_scale_and_its_classes(trained: Path, prepared: Path, tmp_path: Path) -> None:
     kept, images = feature_nets.read_scale(trained), PreparedImages(prepared, "train")
+    assert load_feature_net(str(trained), CPU).classes == tuple(images.classes)
     some = images.images([0, 3])
     assert torch.equal(kept(some), images.pixel_scale("0-255")(some))
     with pytest.raises(DataError, match="does not keep the mean image"):
@@ -229,6 +230,7 @@ def test_published_weights_are_seen_with_torchvisions_pixels(monkeypatch: pytest
     published = torchvision.models.AlexNet_Weights.IMAGENET1K_V1
     monkeypatch.setattr(type(published), "get_state_dict", lambda *given, **options: theirs.state_dict())
     net = load_feature_net("torchvision", CPU)
+    assert len(net.classes) == 1000 and net.classes[1] == "goldfish"
     images = torch.randint(256, (1, 3, 256, 256), dtype=torch.uint8)
     seen = published.transforms(antialias=True)(images)
     with torch.no_grad():
