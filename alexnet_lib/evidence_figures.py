@@ -68,7 +68,8 @@ def draw_answer(
     """The likeliest labels of an image as `draw_top_labels` shows them, and under them the maps of `draw_evidence`."""
     fig = plt.figure(figsize=(5.8, 5.0))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1])
-    _fill_top_labels(above, image, labels, shares, None, title)
+    _fill_top_labels(above, image, labels, shares, None, _short(title, 26))
+    below.suptitle(f"what “{_short(labels[0])}” rests on", fontsize="small")
     _fill_maps(below, below.subplots(1, len(maps), squeeze=False)[0], image, maps, extents or {})
     return fig
 
@@ -102,12 +103,12 @@ def _bar(ax: Axes, place: int, label: str, percent: float, is_true: bool) -> Non
     weight = "bold" if is_true else "normal"
     ax.barh(place, percent, height=0.34, color=PALETTE[colour], hatch=hatch, edgecolor=FOREGROUND, linewidth=0.6)
     ax.text(0, place - 0.42, _short(label), fontsize="small", fontweight=weight, va="center")
-    told = f"{percent:.0f}%" if percent >= 1 else "<1%"
+    told = "<1%" if percent < 1 else ">99%" if percent > 99 else f"{percent:.0f}%"
     ax.text(percent + 1, place, told, fontsize="x-small", fontweight=weight, va="center")
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= LONGEST else label[: LONGEST - 1].rstrip() + "…"
+def _short(text: str, most: int = LONGEST) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _show(ax: Axes, image: torch.Tensor | None) -> None:

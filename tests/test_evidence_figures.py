@@ -57,6 +57,11 @@ def test_a_true_label_that_is_none_of_them_is_named() -> None:
     assert bold(draw_top_labels(IMAGE, LABELS, SHARES).axes[1]) == []
 
 
+def test_what_is_nearly_nothing_or_nearly_all_is_not_rounded_to_it() -> None:
+    ax = draw_top_labels(IMAGE, ["a", "b"], [0.997, 0.003]).axes[1]
+    assert [text.get_text() for text in ax.texts] == ["a", ">99%", "b", "<1%"]
+
+
 def test_a_photograph_that_is_not_here_is_said_to_be_missing() -> None:
     left = draw_top_labels(None, LABELS, SHARES).axes[0]
     assert not left.images and "not here" in left.texts[0].get_text()
@@ -131,4 +136,5 @@ def test_an_answer_is_labels_over_maps() -> None:
     fig = draw_answer(IMAGE, LABELS, SHARES, {"one": torch.rand(4, 4), "two": torch.rand(4, 4)}, title="mine.jpg")
     above, below = fig.subfigs
     assert above.axes[0].get_title() == "mine.jpg" and len(above.axes[1].patches) == 3
+    assert "goldfish" in below._suptitle.get_text(), "of which label the maps are"
     assert [ax.get_title() for ax in below.axes[:2]] == ["one", "two"]
