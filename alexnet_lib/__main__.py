@@ -1,4 +1,4 @@
-"""The command line: python -m alexnet_lib {data,train,evaluate,search,experiment,two-gpus,bench} …"""
+"""The command line: python -m alexnet_lib {data,train,evaluate,search,inspect,experiment,two-gpus,bench} …"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .data_commands import add_data_parser
 from .errors import AlexNetLibError
 from .training.cli import add_evaluate_parser, add_train_parser
 
-COMMANDS = "{data,train,evaluate,search,experiment,two-gpus,bench}"
+COMMANDS = "{data,train,evaluate,search,inspect,experiment,two-gpus,bench}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     add_train_parser(commands)
     add_evaluate_parser(commands)
     add_search_parser(commands)
+    add_inspect_parser(commands)
     add_experiment_parser(commands)
     add_two_gpus_parser(commands)
     add_bench_parser(commands)
@@ -52,6 +53,28 @@ def add_search_parser(commands: argparse._SubParsersAction) -> None:
 def _search(args: argparse.Namespace) -> int:
     # Imported on running, so that the command line's help does not wait for torch.
     from .search_command import run
+
+    return run(args)
+
+
+def add_inspect_parser(commands: argparse._SubParsersAction) -> None:
+    """`inspect WEIGHTS [IMAGE …] --out FOLDER`: kernels, and what answers rest on."""
+    about = "a trained network's first-layer kernels, and what it sees in your photographs and where"
+    command = commands.add_parser("inspect", help=about, description=about)
+    command.add_argument("weights", metavar="WEIGHTS", help="a run of train, a .safetensors file in one, or "
+                         "torchvision (233 MB, fetched once)")  # fmt: skip
+    command.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="photographs to show it")
+    command.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="for kernels.png, kernels.csv and a "
+                         "picture for each photograph, which replace files of the same names")  # fmt: skip
+    command.add_argument("--layer", default="act5", metavar="L", help="whose maps show the evidence (default: act5)")
+    command.add_argument("--occlude", type=int, metavar="PIXELS", help="side of the square that is hidden (default: a "
+                         "quarter of what the network sees)")  # fmt: skip
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    command.set_defaults(run=_inspect)
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from .inspect_command import run
 
     return run(args)
 

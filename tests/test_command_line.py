@@ -29,7 +29,7 @@ def test_help_from_the_shell_names_the_commands(tmp_path: Path) -> None:
     done = alexnet_lib("--help", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.startswith("usage: python -m alexnet_lib")
-    for command in ("data", "experiment", "bench"):
+    for command in ("data", "search", "inspect", "experiment", "bench"):
         assert f"    {command} " in done.stdout, f"{command} has no line of its own"
 
 
