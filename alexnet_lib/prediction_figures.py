@@ -23,7 +23,7 @@ def draw_reliability(found: Mapping[str, Calibration]) -> Figure:
     for number, ((name, one), colour) in enumerate(zip(found.items(), PALETTE.values(), strict=False)):
         there = one.counts > 0
         top.plot(one.confidence[there], one.right[there], color=colour, linestyle=DASHES[number],
-                 marker=MARKERS[number], label=f"{name} (error {one.error:.3f})")  # fmt: skip
+                 marker=MARKERS[number], markevery=1, label=f"{name} (error {one.error:.3f})")  # fmt: skip
         bins = len(one.counts)
         left = (np.arange(bins) + 0.1 + (number + 0.5) * width) / bins
         below.bar(left, one.counts, width / bins, color=colour)

@@ -41,8 +41,8 @@ def draw_trade(rows: Mapping[str, Sequence[tuple[float, float]]], chance: float)
     for (name, points), colour, dash, marker in zip(rows.items(), PALETTE.values(), DASHES, MARKERS, strict=False):
         ordered = sorted(points)
         ax.plot([size for size, _ in ordered], [100 * share for _, share in ordered], color=colour, linestyle=dash,
-                marker=marker, label=name)  # fmt: skip
-    ax.axhline(100 * chance, color=FOREGROUND, linestyle=":", linewidth=1)
+                marker=marker, markevery=1, label=name)  # fmt: skip
+    ax.axhline(100 * chance, color=FOREGROUND, linestyle=":", marker="", linewidth=1)
     ax.set_xscale("log", base=2)
     ax.set(xlabel="bytes an image", ylabel="of the query's class (%)", ylim=(0, None))
     fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")

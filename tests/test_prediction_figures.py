@@ -19,6 +19,7 @@ def test_a_line_has_a_mark_for_each_bin_that_holds_images() -> None:
     assert diagonal.get_marker() in ("", "None", None) and diagonal.get_xdata().tolist() == [0, 1]
     assert one.get_xdata().tolist() == [0.55, 0.925] and one.get_ydata().tolist() == [0.5, 0.5]
     assert (one.get_linestyle(), one.get_marker()) != (other.get_linestyle(), other.get_marker())
+    assert one.get_markevery() == other.get_markevery() == 1, "a mark a bin"
     assert sorted(bar.get_height() for bar in below.patches if bar.get_height()) == [2, 2, 2, 2]
     assert f"error {found.error:.3f}" in one.get_label()
 

@@ -58,6 +58,7 @@ def test_neighbours_of_the_querys_class_are_framed() -> None:
 
 def test_the_trade_is_drawn_in_order_of_size() -> None:
     fig = draw_trade({"codes": [(32, 0.5), (8, 0.4)], "exact": [(4096, 0.6)]}, 0.1)
+    assert all(line.get_markevery() == 1 for line in fig.axes[0].lines[:2]), "a line of one point is its mark alone"
     (codes, exact, chance) = fig.axes[0].lines
     assert codes.get_xdata().tolist() == [8, 32] and codes.get_ydata().tolist() == [40, 50]
     assert exact.get_xdata().tolist() == [4096] and chance.get_ydata()[0] == 10
