@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -88,18 +89,18 @@ def draw_measures(table: Mapping[str, list], title: str = "") -> Figure:
                        alpha=0.8, linewidths=0)  # fmt: skip
     ax.set(xlabel="frequency of its Gabor (cycles a pixel)", ylabel="share of colour in its energy", ylim=(-0.03, 1.03),
            title=title)  # fmt: skip
-    fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=4, loc="outside lower center")
+    fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
     return fig
 
 
 def draw_columns(by_variant: Mapping[str, Sequence[Sequence[float]]], names: Mapping[str, str]) -> Figure:
     """The colour shares of all kernels, by seed, the halves beside each other; a bar is a half's mean."""
-    fig, axes = plt.subplots(1, len(by_variant), figsize=(2.6 * len(by_variant), 3.0), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(by_variant), figsize=(2.6 * len(by_variant), 3.2), sharey=True, squeeze=False)
     for ax, (variant, seeds) in zip(axes[0], by_variant.items(), strict=True):
         for seed, shares in enumerate(seeds):
             for half, values in enumerate(np.split(np.asarray(shares), 2)):
                 _half(ax, seed + (-0.2, 0.2)[half], values, half)
-        ax.set_title(names[variant], fontsize="small")
+        ax.set_title("\n".join(textwrap.wrap(names[variant], 26)), fontsize="small")
         ax.set(xlabel="seed", xticks=range(len(seeds)))
     axes[0, 0].set_ylabel("share of colour")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
@@ -111,7 +112,8 @@ def _half(ax: Axes, place: float, values: np.ndarray, half: int) -> None:
     spread = np.linspace(-0.12, 0.12, len(values))
     label = ("first half", "second half")[half] if place < 0.5 else None
     ax.scatter(place + spread, values, s=6, color=colour, marker=marker, alpha=0.6, linewidths=0, label=label)
-    ax.plot([place - 0.16, place + 0.16], [values.mean()] * 2, color=FOREGROUND, linewidth=1.5)
+    ax.plot([place - 0.16, place + 0.16], [values.mean()] * 2, color=FOREGROUND, linestyle="-", marker="",
+            linewidth=2)  # fmt: skip
 
 
 def draw_chance(found: Specialisation, dealt: np.ndarray) -> Figure:

@@ -46,7 +46,7 @@ def colour_share(kernels: torch.Tensor) -> torch.Tensor:
     check_kernels(kernels)
     kernels = kernels.double()
     grey = 3 * kernels.mean(dim=1).pow(2).sum(dim=(1, 2))
-    return 1 - grey / kernels.pow(2).sum(dim=(1, 2, 3))
+    return (1 - grey / kernels.pow(2).sum(dim=(1, 2, 3))).clamp(min=0)  # rounding may leave a little under 0
 
 
 @dataclass(frozen=True)
