@@ -103,7 +103,8 @@ def draw_columns(by_variant: Mapping[str, Sequence[Sequence[float]]], names: Map
         ax.set_title("\n".join(textwrap.wrap(names[variant], 26)), fontsize="small")
         ax.set(xlabel="seed", xticks=range(len(seeds)))
     axes[0, 0].set_ylabel("share of colour")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, markerscale=3,
+               loc="outside lower center")  # fmt: skip
     return fig
 
 

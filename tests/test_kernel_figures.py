@@ -77,7 +77,7 @@ def test_records_of_kernels_are_read(tmp_path: Path) -> None:
     assert list(found) == ["paper", "late"]
     assert read.kind_rows(found)[0][1:] == ["50%", "0%", "50%", "0%", "0.45"]
     (two, *_), (late, *_) = (row[1:] for row in read.column_rows(found))
-    assert two == "+60.0, +0.0" and late == "+0.0"
+    assert two == "+60.0 (p 0.33), +0.0 (p 1.00)" and late == "+0.0 (p 1.00)", "four kernels can be dealt in six ways"
     with pytest.raises(RecordError, match="_paper_seed-0_conv1.safetensors is missing"):
         read.kept_kernels(found["paper"], root=tmp_path)
     weights = torch.randn(4, 3, 11, 11).half()

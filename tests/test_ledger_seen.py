@@ -36,6 +36,10 @@ def test_columns_are_specialised_only_beyond_chance_and_in_several_runs(tmp_path
     assert deciding.verdict is Verdict.IN_DIRECTION and deciding.figure.startswith("60.3 points, the mean of 2 seed(s)")
     put_kernels(tmp_path, kinds[:1], [grey_first])
     assert verdict("C27", tmp_path) is Verdict.UNDECIDED
+    put_kernels(tmp_path, kinds, [grey_first, [0.1, 0.9] * 5])
+    deciding = ledger.judge("C27", tmp_path).deciding
+    assert deciding.verdict is Verdict.UNDECIDED, "the paper says it of every run"
+    assert "by themselves 1 of 2 run(s)" in deciding.why and "by run p = 0.01, 1.00" in deciding.figure
     put_kernels(tmp_path, kinds, [[0.1, 0.9] * 5, [0.2, 0.2, 0.8, 0.8, 0.5] * 2])
     assert verdict("C27", tmp_path) is Verdict.UNDECIDED
 

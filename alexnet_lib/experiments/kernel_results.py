@@ -37,6 +37,11 @@ def apart(result: VariantResult) -> Specialisation:
     return specialisation(shares(result))
 
 
+def apart_by_run(result: VariantResult) -> list[Specialisation]:
+    """The same of each run by itself, in the order of its seeds."""
+    return [specialisation([run]) for run in shares(result)]
+
+
 def kinds(table: Mapping[str, Any]) -> dict[str, float]:
     """The share of a table's kernels that are of each kind."""
     return {kind: table["kind"].count(kind) / len(table["kind"]) for kind in KINDS}
@@ -71,11 +76,11 @@ def kind_rows(results: Mapping[str, VariantResult]) -> list[list[str]]:
 
 
 def column_rows(results: Mapping[str, VariantResult]) -> list[list[str]]:
-    """For a table, a row a variant: by seed the second half's colour less the first's, in points; the mean of their
-    sizes; what chance gives; p."""
+    """For a table, a row a variant: by seed the second half's colour less the first's, in points, with that run's p;
+    the mean of their sizes; what chance gives; p of all runs."""
     rows = []
     for name, result in results.items():
         one = apart(result)
-        by_seed = ", ".join(f"{100 * each:+.1f}" for each in one.differences)
+        by_seed = ", ".join(f"{100 * run.differences[0]:+.1f} (p {run.p:.2f})" for run in apart_by_run(result))
         rows.append([LABELS[name], by_seed, f"{100 * one.size:.1f}", f"{100 * one.by_chance:.1f}", f"{one.p:.4f}"])
     return rows
