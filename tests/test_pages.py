@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import page_checks
@@ -45,13 +44,6 @@ def test_no_style_sheet_fetches_from_elsewhere(built_book) -> None:
     assert sheets and not found
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Browser]:
-    """One browser for this file; it must end with it, since nbval's kernels need the event loop to themselves."""
-    with page_checks.browser() as opened:
-        yield opened
-
-
 @needs_chromium
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_reads_well_without_a_network(built_book, running: Browser, theme: str) -> None:
@@ -61,6 +53,27 @@ def test_every_page_reads_well_without_a_network(built_book, running: Browser, t
     with page_checks.served(built_book.html) as origin:
         wrong = {path: page_checks.problems(running, origin, path, theme) for path in pages}
     assert not {path: found for path, found in wrong.items() if found}
+
+
+@needs_chromium
+@pytest.mark.parametrize("chapter", ["predictions", "retrieval"])
+def test_a_reader_picks_photographs_on_the_page(built_book, running: Browser, chapter: str) -> None:
+    """Each button shows its own answer, and that one alone, with no kernel and no network behind the page."""
+    context = running.new_context(offline=True)
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((built_book.html / "chapters" / f"{chapter}.html").as_uri())
+    box = page.locator(".an-picker")
+    buttons, answers = box.locator(".an-picks button"), box.locator(".an-answer")
+    assert box.count() == 1 and buttons.count() == answers.count() >= 8
+    for number in (buttons.count() - 1, 3, 0):
+        asked.clear()
+        buttons.nth(number).click()
+        assert [answers.nth(n).is_visible() for n in range(answers.count())].index(True) == number
+        assert sum(answers.nth(n).is_visible() for n in range(answers.count())) == 1
+        assert buttons.nth(number).get_attribute("aria-pressed") == "true"
+        assert answers.nth(number).evaluate("image => image.naturalWidth") > 300 and not asked
+    context.close()
 
 
 @needs_chromium
