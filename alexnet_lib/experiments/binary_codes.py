@@ -19,6 +19,7 @@ import torch
 from ..binary_codes import HammingIndex, fit_autoencoder, hyperplane_codes
 from ..crops import centre
 from ..imagenet_reader import PreparedImages
+from ..progress import progress
 from ..retrieval import AT_ONCE, Neighbours, chance, features_of, nearest, pixels_of, precision_at
 from .ablations import EXPERIMENT as ABLATIONS
 from .imagenet_runs import final_net
@@ -97,7 +98,9 @@ def by_all_methods(
         found[of] = nearest(base.numpy(), queries.numpy(), k, device=device)
         told["bytes"][of] = 4 * base.shape[1]
         for bits in BITS:
-            fitted = fit_autoencoder(base.to(device), bits, passes=PASSES, seed=seed)
+            with progress(total=PASSES, desc=f"autoencoder of {method(of, bits)}") as bar:
+                fitted = fit_autoencoder(base.to(device), bits, passes=PASSES, seed=seed,
+                                         report=lambda number, loss, bar=bar: bar.update())  # fmt: skip
             both = (base, queries)
             pairs = {"": tuple(fitted.net.codes(one.to(device)) for one in both),
                      "planes": tuple(hyperplane_codes(one, bits, seed, like=base) for one in both)}  # fmt: skip

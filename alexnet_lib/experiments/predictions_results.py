@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .. import imagenet_tiny, records
+from .. import imagenet_tiny
 from ..config import AlexNetConfig
 from ..datasets import data_root
 from ..errors import DataError
@@ -20,14 +20,13 @@ from ..predictions import off_centre
 from ..training.recipes import recipe_of
 from ..wordnet import nouns
 from .comparison_results import mean_and_spread
-from .net_measures import load_kept
-from .predictions import CONVOLUTIONS, NAME, PREDICTIONS, SIDE, STUDY, VIEWS
+from .net_measures import best_recorded, load_kept
+from .predictions import CONVOLUTIONS, PREDICTIONS, SIDE, STUDY, VIEWS
 
 
 def recorded(root: Path | None = None) -> dict[str, Any]:
     """The record at the best size that has one; {} if there is none."""
-    found = (records.load(NAME, f"{size.name}_{PREDICTIONS}", root) for size in STUDY.sizes)
-    return next((one for one in found if one), {})
+    return best_recorded(STUDY, PREDICTIONS, root)
 
 
 def kept(record: Mapping[str, Any], seed: int = 0, root: Path | None = None) -> dict[str, torch.Tensor]:

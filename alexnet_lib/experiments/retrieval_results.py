@@ -11,15 +11,14 @@ from .. import records
 from ..bench.retrieval import BITS as TIMED
 from ..bench.retrieval import EXACT, code_name
 from ..origin import NOT_RUN
-from .binary_codes import NAME, RETRIEVAL, STUDY
+from .binary_codes import RETRIEVAL, STUDY
 from .comparison_results import mean_and_spread
-from .net_measures import load_kept
+from .net_measures import best_recorded, load_kept
 
 
 def recorded(root: Path | None = None) -> dict[str, Any]:
     """The record at the best size that has one; {} if there is none."""
-    found = (records.load(NAME, f"{size.name}_{RETRIEVAL}", root) for size in STUDY.sizes)
-    return next((one for one in found if one and one["result"]["seeds"]), {})
+    return best_recorded(STUDY, RETRIEVAL, root)
 
 
 def keys(*found: dict[str, Any]) -> list[str]:
