@@ -6,7 +6,6 @@ GPUs, gloo between CPUs) carries activations before the layers that exchange, an
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Mapping
 
@@ -20,6 +19,7 @@ from .description import Description
 from .dropout import seed_dropout
 from .errors import SettingError, TrainingError, first_line
 from .model import AlexNet
+from .torchrun import join_processes
 from .traffic import BACKWARD, FORWARD, Traffic
 from .two_gpu import COLUMNS, check_splits, column_of
 
@@ -41,7 +41,7 @@ def join_pair(backend: str | None = None, timeout: float = 60.0) -> int:
     if backend is None:
         backend = "nccl" if torch.cuda.device_count() >= COLUMNS and dist.is_nccl_available() else "gloo"
     try:
-        dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout))
+        join_processes(backend, timeout)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the processes did not find each other ({first_line(error)}); {START}") from error
     return rank

@@ -7,7 +7,6 @@ Gradients are averaged (DistributedDataParallel; NCCL between GPUs, gloo between
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from ..config import AlexNetConfig
 from ..errors import SettingError, TrainingError, first_line
 from ..evaluate import TopKErrors
 from ..model import AlexNet
+from ..torchrun import join_processes
 from .streams import Share
 from .tally import Tally
 
@@ -170,7 +170,7 @@ def join(
     if own.type == "cuda":
         torch.cuda.set_device(own)
     try:
-        dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=datetime.timedelta(seconds=timeout))
+        join_processes("nccl" if own.type == "cuda" else "gloo", timeout)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"the processes did not find each other ({first_line(error)}): start them with torchrun"
