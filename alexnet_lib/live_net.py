@@ -20,6 +20,7 @@ from .model import AlexNet
 from .progress import progress
 from .training.command import settings_of
 from .training.engine import Cadence, Training
+from .training.evaluation import count_errors
 from .training.folder import RunFolder
 from .training.recipes import named
 
@@ -42,8 +43,6 @@ class LiveNet:
     @property
     def error(self) -> float:
         """The top-1 error on the validation images' centres."""
-        from .training.evaluation import count_errors
-
         device = next(self.net.parameters()).device
         return count_errors([self.net], self.val, [self.scale], 64, device=device).shares[1]
 

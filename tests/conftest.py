@@ -163,6 +163,28 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_set(tmp_path_factory.mktemp("set"))
 
 
+@pytest.fixture(scope="module")
+def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one pass: six classes, ten kernels in two columns."""
+    from training_cases import words
+
+    from alexnet_lib.__main__ import main
+
+    out = tmp_path_factory.mktemp("run") / "run"
+    assert main(words(prepared, out, "--passes", "1")) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def net(trained: Path) -> Any:
+    """That run's network as `search` and `inspect` load it, on the CPU."""
+    import torch
+
+    from alexnet_lib.feature_nets import load_feature_net
+
+    return load_feature_net(str(trained), torch.device("cpu"))
+
+
 @pytest.fixture(scope="session")
 def small_cifar_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """140 training images: one step a pass, and 20 passes a run."""

@@ -8,19 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
-from training_cases import words
+from training_cases import photograph
 
 from alexnet_lib import inspect_command, kernels
 from alexnet_lib.__main__ import main
 from alexnet_lib.config import AlexNetConfig
 from alexnet_lib.errors import SettingError
 from alexnet_lib.evidence import activation_maps
-from alexnet_lib.feature_nets import FeatureNet, load_feature_net
+from alexnet_lib.feature_nets import FeatureNet
 from alexnet_lib.inspect_command import fields_of, inspect_image, inspect_kernels, names_for, planned, words_of
 from alexnet_lib.kernels import KINDS, kernel_table, specialisation
 from alexnet_lib.model import AlexNet
@@ -31,30 +30,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder: six classes, ten kernels in two columns."""
-    out = tmp_path_factory.mktemp("run") / "run"
-    assert main(words(prepared, out, "--passes", "1")) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def net(trained: Path) -> FeatureNet:
-    return load_feature_net(str(trained), CPU)
-
-
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the minute of kernels."""
     monkeypatch.setattr(inspect_command, "inspect_kernels", lambda net, out: None)
-
-
-def photograph(path: Path, seed: int) -> Path:
-    pixels = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).resize((90, 80), Image.Resampling.NEAREST).save(path)
-    return path
 
 
 def test_the_command_lists_kernels_and_says_what_it_sees(

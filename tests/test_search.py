@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from training_cases import words
+from training_cases import photograph, words
 
 from alexnet_lib import feature_nets, photo_index
 from alexnet_lib.__main__ import main
@@ -22,27 +22,6 @@ from alexnet_lib.retrieval import features_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder."""
-    out = tmp_path_factory.mktemp("run") / "run"
-    assert main(words(prepared, out, "--passes", "1")) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def net(trained: Path) -> FeatureNet:
-    return load_feature_net(str(trained), CPU)
-
-
-def photograph(path: Path, seed: int, size: tuple[int, int] = (80, 90)) -> Path:
-    """A picture of large patches, which the network's small input keeps."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(path)
-    return path
 
 
 @pytest.fixture

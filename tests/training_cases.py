@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from imagenet_trees import drawn, encoded
+from PIL import Image
 
 from alexnet_lib import imagenet
 from alexnet_lib.imagenet_reader import PreparedImages
@@ -54,6 +56,14 @@ def words(prepared: Path, out: Path, *more: str) -> list[str]:
     """The command line of the same run."""
     changes = [word for change in SMALL for word in ("--set", change)]
     return ["train", "--data", str(prepared), "--out", str(out), "--device", "cpu", "--log-every", "1", *changes, *more]
+
+
+def photograph(path: Path, seed: int, size: tuple[int, int] = (80, 90)) -> Path:
+    """Write a picture of large patches, which the small network's input keeps; its path."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(path)
+    return path
 
 
 def losses(events: list[dict[str, Any]]) -> list[tuple[int, float]]:

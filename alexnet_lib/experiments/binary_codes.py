@@ -8,7 +8,7 @@ experiment binary-codes --full`. Taught in "Retrieval and binary codes".
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ..retrieval import AT_ONCE, Neighbours, chance, features_of, nearest, pixel
 from .ablations import EXPERIMENT as ABLATIONS
 from .imagenet_runs import final_net
 from .imagenet_study import Job, Study, small
-from .net_measures import Measures
+from .net_measures import Measures, in_batches
 
 NAME = "binary-codes"
 SUMMARY = "retrieval by features, by pixels and by autoencoders' binary codes, on Tiny ImageNet (C29, C30)"
@@ -67,10 +67,10 @@ def searched(job: Job, seed: int) -> tuple[dict[str, Any], dict[str, torch.Tenso
     val = PreparedImages(job.folder, "val")
     size = one.recipe.net.input_size
     vectors = {
-        "features": [torch.cat([features_of(net, scale, some).cpu() for some in _batches(images)])
+        "features": [torch.cat([features_of(net, scale, some).cpu() for some in in_batches(images, AT_ONCE)])
                      for images in (job.images, val)],
         "pixels": [torch.cat([torch.from_numpy(pixels_of(centre(some, size, size), PIXELS))
-                              for some in _batches(images)]) for images in (job.images, val)],
+                              for some in in_batches(images, AT_ONCE)]) for images in (job.images, val)],
     }  # fmt: skip
     labels = job.images.labels.numpy(), val.labels.numpy()
     found, codes, told = by_all_methods(vectors, seed, min(max(KS), len(job.images)), str(job.device))
@@ -120,11 +120,6 @@ def pixel_rank(base: torch.Tensor, queries: torch.Tensor, found: Neighbours) -> 
         far = (base - query).pow(2).sum(dim=1)
         shares.append(float((far < far[int(numbers[0])]).float().mean()))
     return float(np.mean(shares))
-
-
-def _batches(images: PreparedImages) -> Iterator[torch.Tensor]:
-    for start in range(0, len(images), AT_ONCE):
-        yield images.images(range(start, min(start + AT_ONCE, len(images))))
 
 
 def run_from(args: argparse.Namespace) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
+from .. import records
 from ..errors import RecordError
 from ..files import atomic_path, write_text
 from ..imagenet_reader import PreparedImages
@@ -126,6 +127,14 @@ def kernels_file(place: Workplace, seed: int, record: Path, passes: Sequence[int
     path = record.with_name(f"{record.stem}_seed-{seed}_conv1.safetensors")
     _write_tensors(path, kept)
     return path
+
+
+def load_beside(record: Mapping[str, Any], ending: str, root: Path | None = None) -> dict[str, torch.Tensor]:
+    """The tensors of the file beside a record whose name is the run's and this ending. RecordError: it is not there."""
+    path = (root or records.recorded_root()) / record["experiment"] / f"{record['run']}{ending}"
+    if not path.is_file():
+        raise RecordError(f"{path} is missing: it belongs to the record {records.key(record)}; run its command again")
+    return load_file(path)
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

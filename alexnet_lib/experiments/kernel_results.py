@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
-from .. import records
-from ..errors import RecordError
 from ..kernels import KINDS, Specialisation, specialisation
 from .comparison_results import VariantResult
 from .imagenet_results import found, largest
+from .imagenet_runs import load_beside
 from .kernels import EXPERIMENT, LABELS
 
 
@@ -52,11 +50,8 @@ def kept_kernels(result: VariantResult, seed: int = 0, root: Path | None = None)
 
     RecordError: the file that belongs to the record is not there.
     """
-    name = f"{result.record['run']}_seed-{seed}_conv1.safetensors"
-    path = (root or records.recorded_root()) / result.record["experiment"] / name
-    if not path.is_file():
-        raise RecordError(f"{path} is missing: it belongs to the record {result.key}; run its command again")
-    return {name: kernels.float() for name, kernels in load_file(path).items()}
+    kept = load_beside(result.record, f"_seed-{seed}_conv1.safetensors", root)
+    return {name: kernels.float() for name, kernels in kept.items()}
 
 
 def moments(kept: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:

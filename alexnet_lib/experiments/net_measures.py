@@ -6,20 +6,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from .. import records
 from ..devices import describe_device, pick_device
-from ..errors import RecordError
 from ..files import atomic_path
+from ..imagenet_reader import PreparedImages
 from .common import recorded_before
-from .imagenet_runs import outcome_of
+from .imagenet_runs import load_beside, outcome_of
 from .imagenet_study import Job, Study, checksum
 from .imagenet_study import dataset as dataset_of
 
@@ -100,8 +100,10 @@ def write_kept(record: Path, seed: int, kept: Mapping[str, torch.Tensor]) -> Non
 
 def load_kept(record: Mapping[str, Any], root: Path | None = None, seed: int = 0) -> dict[str, torch.Tensor]:
     """The tensors of one seed beside a record. RecordError: their file is not there."""
-    folder = (root or records.recorded_root()) / record["experiment"]
-    path = kept_path(folder / f"{record['run']}.json", seed)
-    if not path.is_file():
-        raise RecordError(f"{path} is missing: it belongs to the record {records.key(record)}; run its command again")
-    return load_file(path)
+    return load_beside(record, f"_seed-{seed}.safetensors", root)
+
+
+def in_batches(images: PreparedImages, at_once: int) -> Iterator[torch.Tensor]:
+    """All of a prepared set's images in their order, uint8 (up to at_once, 3, H, W) at a time."""
+    for start in range(0, len(images), at_once):
+        yield images.images(range(start, min(start + at_once, len(images))))

@@ -26,13 +26,14 @@ from ..wordnet import nouns
 from .ablations import EXPERIMENT as ABLATIONS
 from .imagenet_runs import final_net
 from .imagenet_study import Job, Study, small
-from .net_measures import Measures
+from .net_measures import Measures, in_batches
 
 NAME = "predictions"
 SUMMARY = "each validation image's labels: off the centre, when wrong, how sure, on Tiny ImageNet (C28)"
 PREDICTIONS = "predictions"
 VIEWS = ("centre", "ten")
 SIDE = 64  # of the published images, in whose pixels the boxes are
+AT_ONCE = VIEWS_AT_ONCE // 10  # images of ten views each
 CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 STUDY = Study(
     NAME, ("C28",), {"paper": ()}, small(), replace(ABLATIONS.on_cpu, seeds=3), replace(ABLATIONS.on_gpu, seeds=3)
@@ -53,7 +54,7 @@ def answered(job: Job, seed: int, tiny: Path) -> tuple[dict[str, Any], dict[str,
     net = final_net(one.recipe, place, seed, len(job.images.classes))
     scale, val = one.recipe.make_scale(job.images).to(job.device), PreparedImages(job.folder, "val")
     softmax = {which: torch.cat([probabilities([net], [scale], some.to(job.device), one.recipe.net.input_size, which)
-                                 for some in _batches(val)]).cpu() for which in VIEWS}  # fmt: skip
+                                 for some in in_batches(val, AT_ONCE)]).cpu() for which in VIEWS}  # fmt: skip
     boxes = np.array(imagenet_tiny.read_boxes(tiny, [Path(name).name for name in val.names]))
     outcome = measured({which: each.numpy() for which, each in softmax.items()}, val.labels.numpy(),
                        off_centre(boxes, SIDE), list(val.classes))  # fmt: skip
@@ -105,8 +106,3 @@ def said(outcome: dict[str, Any]) -> str:
     return (f"top-1 error {centre['error']:.1%}, by ten views {ten['error']:.1%}; objects on the centre {on}, off it "
             f"{off}; likeliest wrong labels {outcome['distance']:.1f} steps off, by chance "
             f"{outcome['distance_by_chance']:.1f} (p {outcome['p']:.3f})")  # fmt: skip
-
-
-def _batches(images: PreparedImages) -> list[torch.Tensor]:
-    at_once = VIEWS_AT_ONCE // 10
-    return [images.images(range(start, min(start + at_once, len(images)))) for start in range(0, len(images), at_once)]
