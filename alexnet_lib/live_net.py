@@ -5,9 +5,7 @@ Used by "First-layer kernels", "Predictions" and "Retrieval and binary codes"; "
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -18,6 +16,7 @@ from .few_classes import FewClasses, few_classes
 from .imagenet_reader import PreparedImages
 from .model import AlexNet
 from .progress import progress
+from .scratch import Scratch
 from .training.command import settings_of
 from .training.engine import Cadence, Training
 from .training.evaluation import count_errors
@@ -38,7 +37,7 @@ class LiveNet:
     train: PreparedImages
     val: PreparedImages
     began: torch.Tensor
-    place: tempfile.TemporaryDirectory
+    place: Scratch
 
     @property
     def error(self) -> float:
@@ -53,11 +52,11 @@ def train_live(
     """Train the paper's network with hidden layers of 1,024 on 64-pixel crops, about a minute on two cores; the rate is
     divided by 10 once, two passes before the end. Shows a bar."""
     keep_freed_memory()
-    place = tempfile.TemporaryDirectory()
-    few = few_classes(Path(place.name) / "prepared", classes=classes, per_class=per_class)
+    place = Scratch()
+    few = few_classes(place.path / "prepared", classes=classes, per_class=per_class)
     train, val = (PreparedImages(few.folder, split) for split in ("train", "val"))
     recipe = named("paper", (*RECIPE, f"passes={passes}", f"drops={max(1, passes - 2)}"))
-    folder = RunFolder(Path(place.name) / "run", settings_of(recipe, train, seed))
+    folder = RunFolder(place.path / "run", settings_of(recipe, train, seed))
     training = Training(recipe, train, val, seed, device, folder, cadence=Cadence(log=10))
     began = training.net.conv1.weight.detach().cpu().clone()
     with progress(total=training.steps * recipe.passes, desc="training") as bar, folder.held():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -42,5 +40,5 @@ def test_its_error_is_that_of_its_answers(live: LiveNet) -> None:
 
 
 def test_its_images_stay_as_long_as_it_does(live: LiveNet) -> None:
-    folder = Path(live.place.name)
+    folder = live.place.path
     assert folder.is_dir() and live.few.folder.parent == folder
