@@ -20,6 +20,7 @@ from pathlib import Path
 from alexnet_lib import imagenet_tiny
 from alexnet_lib.errors import DataError
 from alexnet_lib.image_sources import BATCHES_FOLDER, Batches
+from alexnet_lib.locks import only_one
 from alexnet_lib.progress import progress
 from alexnet_lib.unpacking import unpack_tar, unpack_zip
 
@@ -27,6 +28,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _CHUNK = 1 << 18
 _TIMEOUT = 60  # seconds without a byte
+_UNPACKING = ".unpacking-"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def fetch(data: Archive, root: str | os.PathLike, *, say: Callable[[str], object
     """Brings `data.folder` under `root` and returns its path; does nothing but check it and say so if it is there.
 
     An archive that already lies at `root`/`data.file` is used if its md5 is right. `say` gets one line for each step.
-    DataError: no network, wrong md5, damaged or unsafe archive, a folder that cannot be written, too little disk.
+    DataError: no network, wrong md5, damaged or unsafe archive, a folder that cannot be written or that another process
+    is fetching into, too little disk.
     """
     root = Path(root).expanduser()
     archive, target = root / data.file, root / data.folder
@@ -90,25 +93,33 @@ def fetch(data: Archive, root: str | os.PathLike, *, say: Callable[[str], object
         data.check(target)
         say(f"{data.title} is already at {target}: nothing to do")
         return target
-    own = archive.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _check_space(data, root, data.unpacked + (0 if own else data.size))
-        if own:
-            say(f"using the archive at {archive}")
-            _check_own_archive(archive, data.md5, data.url)
-        else:
-            say(f"downloading {data.url} ({data.size / 1e6:.0f} MB)")
-            _download(data.url, archive, data.md5, data.size)
-        say("the md5 is as expected; unpacking")
-        if left_out := _unpack(data, archive, target):
-            say(left_out)
-        if not own:
-            archive.unlink()
+        with only_one(root, patience=1.0):
+            if not target.exists():  # the process that was waited for may have brought it
+                _bring(data, root, archive, target, say)
     except OSError as error:
         raise DataError(_explain(error, data, root)) from error
     say(f"{data.title} is at {target}")
     return target
+
+
+def _bring(data: Archive, root: Path, archive: Path, target: Path, say: Callable[[str], object]) -> None:
+    for left_over in root.glob(f".{target.name}{_UNPACKING}*"):  # of a process that was killed
+        shutil.rmtree(left_over)
+    own = archive.exists()
+    _check_space(data, root, data.unpacked + (0 if own else data.size))
+    if own:
+        say(f"using the archive at {archive}")
+        _check_own_archive(archive, data.md5, data.url)
+    else:
+        say(f"downloading {data.url} ({data.size / 1e6:.0f} MB)")
+        _download(data.url, archive, data.md5, data.size)
+    say("the md5 is as expected; unpacking")
+    if left_out := _unpack(data, archive, target):
+        say(left_out)
+    if not own:
+        archive.unlink()
 
 
 def _explain(error: OSError, data: Archive, root: Path) -> str:
@@ -199,7 +210,7 @@ def _copy(answer: http.client.HTTPResponse, part: Path, start: int, size: int) -
 
 def _unpack(data: Archive, archive: Path, target: Path) -> str:
     """Into a folder beside the target, then renamed, so that a target that is there is whole."""
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}{_UNPACKING}", dir=target.parent) as temporary:
         unpacked = Path(temporary) / target.name
         unpacked.mkdir()
         left_out = data.unpack(archive, unpacked)

@@ -7,10 +7,11 @@ import errno
 import hashlib
 import os
 import shutil
+import signal
 import tarfile
 import urllib.request
 from collections import namedtuple
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from alexnet_lib import data_commands, download
 from alexnet_lib.datasets import load_cifar10
 from alexnet_lib.download import CIFAR10
 from alexnet_lib.errors import DataError
+from alexnet_lib.locks import only_one
 
 FOLDER, ARCHIVE = CIFAR10.folder, CIFAR10.file
 
@@ -139,6 +141,44 @@ def test_own_archive_is_used_and_kept(tmp_path, archive, monkeypatch):
     (tmp_path / ARCHIVE).write_bytes(archive)
     assert fetch(tmp_path, "http://unused", archive, said).is_dir()
     assert said[0] == f"using the archive at {tmp_path / ARCHIVE}" and (tmp_path / ARCHIVE).exists()
+
+
+def test_a_folder_another_process_fetches_into_is_left_alone(tmp_path, archive, monkeypatch):
+    no_network(monkeypatch)
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    with (
+        only_one(tmp_path),
+        pytest.raises(DataError, match=f"another process is at work in {tmp_path}: wait for it, or stop it"),
+    ):
+        fetch(tmp_path, "http://unused", archive)
+    assert [path.name for path in tmp_path.iterdir()] == [ARCHIVE]
+    assert fetch(tmp_path, "http://unused", archive).is_dir()
+
+
+def test_what_another_process_brought_meanwhile_is_used(tmp_path, archive, batches, monkeypatch):
+    no_network(monkeypatch)
+
+    @contextmanager
+    def waited_for(folder, patience):
+        shutil.copytree(batches, folder / FOLDER)
+        yield
+
+    monkeypatch.setattr(download, "only_one", waited_for)
+    assert fetch(tmp_path, "http://unused", archive) == tmp_path / FOLDER
+
+
+def test_what_a_killed_process_had_unpacked_is_cleared_away(tmp_path, archive, monkeypatch):
+    """Killed, not interrupted: nothing of ours runs any more, so the folder stays until the next fetch."""
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    dying = os.fork()
+    if dying == 0:
+        monkeypatch.setattr(download, "unpack_tar", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        fetch(tmp_path, "http://unused", archive)
+        os._exit(1)
+    assert os.waitpid(dying, 0)[1] == signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2 and not (tmp_path / FOLDER).exists()
+    fetch(tmp_path, "http://unused", archive)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([ARCHIVE, FOLDER])
 
 
 def test_own_truncated_archive_is_refused_with_its_length(tmp_path, archive):
