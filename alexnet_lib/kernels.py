@@ -17,6 +17,7 @@ import torch
 from scipy.optimize import least_squares
 
 from .errors import SettingError
+from .progress import progress
 
 GREY_CHANCE = 2 / 3  # the colour share of noise: two of three directions of colour space are not grey
 ORIENTATIONS = 36  # gratings are shown at so many, 5 degrees apart
@@ -245,10 +246,11 @@ def measure(kernels: torch.Tensor, line: float) -> list[KernelMeasures]:
 
     A kernel whose Gabor has less of it is "neither". One whose Gabor is selective for orientation is "oriented"; what
     is left is a blob, coloured or grey. Tuning and colour are the Gabor's, without the noise that was there at first.
+    Shows a bar.
     """
     shares = colour_share(kernels).tolist()
     found = []
-    for kernel, share in zip(kernels, shares, strict=True):
+    for kernel, share in zip(progress(kernels, desc="kernels"), shares, strict=True):
         gabor = fit_gabor(kernel)
         tuning = tuning_of(gabor.drawn(*kernel.shape[1:]))
         found.append(KernelMeasures(share, gabor, tuning, _kind(gabor, tuning, line)))
@@ -270,7 +272,7 @@ def noise_line(height: int, width: int, count: int = 100, quantile: float = 0.99
     count: how many kernels of noise are drawn and fitted.
     """
     noise = torch.randn((count, 3, height, width), generator=torch.Generator().manual_seed(seed))
-    return float(np.quantile([fit_gabor(kernel).fit for kernel in noise], quantile))
+    return float(np.quantile([fit_gabor(kernel).fit for kernel in progress(noise, desc="kernels of noise")], quantile))
 
 
 def kernel_table(kernels: torch.Tensor, digits: int = 4) -> dict[str, Any]:
