@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import torch.nn.functional as F
 from chapter_cells import Chapter
 
 from alexnet_lib import notebook as nb
-from alexnet_lib import records
 from alexnet_lib.model import AlexNet, AlexNetConfig
 from alexnet_lib.traffic import expected_traffic
 
@@ -109,49 +107,3 @@ def test_the_checkers_name_the_usual_mistakes(
     capsys.readouterr()
     assert not nb.check(mistake, reference, cases, **more)
     assert said in capsys.readouterr().out
-
-
-def recorded(**speeds: float) -> dict[str, Any]:
-    images = {name: {"median": speed} for name, speed in speeds.items()}
-    return {"result": {"steps": [{"images_per_second": images}]}}
-
-
-TWO, HALF = "the paper's on two GPUs", "one GPU, half the kernels"
-
-
-@pytest.mark.parametrize(
-    ("record", "ratios"),
-    [
-        ({}, []),
-        (recorded(**{HALF: 100.0}), []),
-        (recorded(**{TWO: 100.0}), []),
-        (recorded(**{TWO: 110.0, HALF: 100.0}), [1.1]),
-    ],
-    ids=["no record", "one GPU", "two GPUs alone", "both"],
-)
-def test_the_verdict_on_speed_is_read_from_the_bench(
-    record: dict[str, Any], ratios: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(records, "load", lambda experiment, run=None: record if experiment == "bench" else {})
-    assert run_cells("def two_against_half", records=records)["two_against_half"]() == pytest.approx(ratios)
-
-
-@pytest.mark.parametrize(("speed", "said"), [(110.0, "agrees"), (90.0, "differs"), (None, "not tested")])
-def test_the_verdict_is_computed(speed: float | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = recorded(**{TWO: speed, HALF: 100.0}) if speed else {}
-    monkeypatch.setattr(records, "load", lambda experiment, run=None: record if experiment == "bench" else {})
-    shown: list[list] = []
-    spy = type("Book", (), {"table": staticmethod(lambda rows, **more: shown.extend(rows))})
-    cells = "def two_against_half", "faster = two_against_half()"
-    run_cells(*cells, nb=spy, records=records, ours=lambda run: "not yet run")
-    c03, c04 = shown
-    assert c03[-1] == "not tested" and c04[-1] == said
-    assert (speed is None) == ("not yet run" in c04[2])
-
-
-def test_the_bench_still_names_its_networks_so() -> None:
-    from alexnet_lib.bench.model import networks
-
-    assert HALF in networks(torch.device("cpu"))
-    source = Path(networks.__code__.co_filename).read_text(encoding="utf-8")
-    assert f'"{TWO}"' in source
