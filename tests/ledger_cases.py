@@ -14,10 +14,11 @@ SAME = [0.30, 0.31, 0.32]  # test errors by seed, of what others are compared wi
 def put(
     root: Path, experiment: str, run: str, result: dict[str, Any], seeds: list[int], *, claims: list[str] | None = None,
     curves: list | None = None, configuration: dict[str, Any] | None = None, images: int = 5_000,
-    stand_in: bool = False,
+    stand_in: bool = False, test_images: int = 1_000_000,
 ) -> None:  # fmt: skip
-    """Write one record under `root`."""
-    data = {"name": "CIFAR-10", "source": "files", "checksum": "sha256:00", "images": images, "stand_in": stand_in}
+    """Write one record under `root`; of so many test images that they add no chance of their own, unless given."""
+    data = {"name": "CIFAR-10", "source": "files", "checksum": "sha256:00", "images": images, "stand_in": stand_in,
+            "test_images": test_images}  # fmt: skip
     record = {
         "experiment": experiment, "run": run, "claims": claims or ["C06"], "configuration": configuration or {},
         "dataset": data, "seeds": seeds, "seconds": 1.0, "curves": curves or [], "result": result,
@@ -30,7 +31,7 @@ def put_variants(
     root: Path, experiment: str, part: str, errors: dict[str, list[float]], *,
     training: dict[str, list[float]] | None = None, views: dict[str, list[float]] | None = None,
     watched: dict[str, list[list[float]]] | None = None, complete: bool = True, images: int = 5_000,
-    stand_in: bool = False, classes: int = 10,
+    stand_in: bool = False, classes: int = 10, test_images: int = 1_000_000,
 ) -> None:  # fmt: skip
     """Write a record a variant: its test errors by seed, training errors (0 unless given), curves of four passes.
 
@@ -50,7 +51,7 @@ def put_variants(
         } | ({"views_error": views} if views else {})  # fmt: skip
         settings = {"terms": {"stages": [3, 1]}, "classes": [str(n) for n in range(classes)]}
         put(root, experiment, f"{part}_{name}", result, seeds, curves=curves, configuration=settings, images=images,
-            stand_in=stand_in)  # fmt: skip
+            stand_in=stand_in, test_images=test_images)  # fmt: skip
 
 
 def put_kernels(root: Path, kinds: list[list[str]], shares: list[list[float]], variant: str = "paper") -> None:

@@ -62,6 +62,18 @@ def test_with_nothing_recorded_everything_is_not_yet_run(tmp_path: Path) -> None
     assert {row[1] for place in (0, 1) for row in results.our_rows(place, tmp_path)} == {"not yet run"}
 
 
+def test_the_verdict_is_the_sign_unless_the_images_alone_can_do_as_much(tmp_path: Path) -> None:
+    root = recorded(
+        tmp_path, paper=errors(0.40, 0.41, 0.42), no_lrn=errors(0.42, 0.43, 0.4401), no_conv4=errors(0.55, 0.56, 0.57),
+        no_conv5=errors(0.40, 0.41, 0.42),
+    )  # fmt: skip
+    found = by_name(CPU, root)
+    assert (found["no-lrn"].sign, found["no-lrn"].verdict) == ("more errors", "undecided")
+    assert found["no-conv4"].verdict == "more errors"
+    assert found["no-conv3"].verdict == found["no-conv3"].sign == "not yet run"
+    assert str(found["no-conv5"].ours).startswith("+0.00 ±")
+
+
 def test_one_seed_is_undecided_and_measured_by_the_images(tmp_path: Path) -> None:
     root = recorded(tmp_path, paper=errors(0.40), no_lrn=errors(0.42), no_conv4=errors(0.55))
     found = by_name(CPU, root)
@@ -92,15 +104,17 @@ def test_the_table_says_what_the_ledger_says(tmp_path: Path) -> None:
     words = {Verdict.IN_DIRECTION: "more errors", Verdict.DIFFERS: "fewer errors", Verdict.UNDECIDED: "undecided",
              Verdict.NOT_RUN: "not yet run"}  # fmt: skip
     root = recorded(
-        tmp_path, paper=errors(0.40, 0.41, 0.42), no_lrn=errors(0.43, 0.441, 0.449), pool_2_2=errors(0.36, 0.38, 0.38),
+        tmp_path, paper=errors(0.40, 0.41, 0.42), no_lrn=errors(0.53, 0.541, 0.549), pool_2_2=errors(0.26, 0.28, 0.28),
         no_lighting=errors(0.35, 0.41, 0.48),
     )  # fmt: skip
     found, seen = by_name(CPU, root), set()
     for claim, name in {"C03": "one-gpu-half", "C05": "no-lrn", "C07": "pool-2-2", "C14": "no-lighting"}.items():
         finding = judge(claim, root).findings[0]
-        assert finding.experiment == "ablations" and words[finding.verdict] == found[name].sign
+        assert finding.experiment == "ablations" and words[finding.verdict] == found[name].verdict
         seen.add(finding.verdict)
     assert seen == set(words)
+    recorded(tmp_path, no_lrn=errors(0.43, 0.441, 0.449))  # by the seeds more errors; the images alone could do it
+    assert by_name(CPU, root)["no-lrn"].verdict == words[judge("C05", root).findings[0].verdict] == "undecided"
 
 
 def test_the_best_size_is_that_of_the_gpu_once_its_first_variant_is_recorded(tmp_path: Path) -> None:

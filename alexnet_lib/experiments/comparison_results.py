@@ -99,8 +99,8 @@ class Difference:
     def __str__(self) -> str:
         """In points: "-0.42 ± 0.15 (3 seeds)"."""
         if self.standard_error is None:
-            return f"{100 * self.mean:+.2f} (1 seed)"
-        return f"{100 * self.mean:+.2f} ± {100 * self.standard_error:.2f} ({self.seeds} seeds)"
+            return f"{100 * self.mean:+z.2f} (1 seed)"
+        return f"{100 * self.mean:+z.2f} ± {100 * self.standard_error:.2f} ({self.seeds} seeds)"
 
 
 def difference(one: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:

@@ -75,6 +75,11 @@ class Change:
             return "-"
         return "yes" if abs(self.ours.mean) > self.by_images else "no"
 
+    @property
+    def verdict(self) -> str:
+        """The sign, but undecided where the images alone can do as much, as in the ledger."""
+        return SIGNS["undecided"] if self.beyond_images == "no" else self.sign
+
 
 def changes(size: Size, root: Path | None = None) -> list[Change]:
     """Every ablation but the first variant, recorded or not, in the order of `ablations.LABELS`."""
@@ -101,7 +106,7 @@ def measured(row: Change, one: VariantResult, base: VariantResult) -> Change:
 
 def points(share: float | None) -> str:
     """In points with a sign, "-" for None."""
-    return "-" if share is None else f"{100 * share:+.2f}"
+    return "-" if share is None else f"{100 * share:+z.2f}"
 
 
 def sized_rows(root: Path | None = None) -> list[list[str]]:

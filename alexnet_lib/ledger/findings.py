@@ -26,7 +26,8 @@ MEANINGS = {
     Verdict.AGREES: "the paper's figure comes out, by arithmetic or within our 95% interval on the data it is about",
     Verdict.IN_DIRECTION: "the effect goes the paper's way by more than chance (95%); its size is another, or was "
     "measured on other data",
-    Verdict.UNDECIDED: "what we measured may be chance (95%), or there is one seed only",
+    Verdict.UNDECIDED: "what we measured may be chance (95%), of the seeds or of the test images, or there is one seed "
+    "only",
     Verdict.DIFFERS: "another figure comes out, or the effect goes the other way by more than chance (95%)",
     Verdict.NOT_TESTED: "what the test would take cannot be had here",
     Verdict.NOT_RUN: "there is no record yet, or not all of those that the test compares",
@@ -51,7 +52,7 @@ class Finding:
     what: what was compared. figure: ours, in words, "" where there is none. data: what images, how many, and the seeds.
     why: why the verdict is what it is, and what cannot be concluded. records: the keys of those behind it. experiment,
     command: what makes them, the command "" if it is not written yet. decides: whether it may give the claim its
-    verdict, or only stands beside. single: it rests on one seed, which decides nothing.
+    verdict, or only stands beside. weak: it rests on one seed or on a run that learned nothing, so any other decides.
     """
 
     what: str
@@ -63,7 +64,7 @@ class Finding:
     experiment: str = ""
     command: str = ""
     decides: bool = True
-    single: bool = False
+    weak: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ class Judgement:
 
     @property
     def deciding(self) -> Finding:
-        """The first that may decide and found something, of several seeds if there is one; else the first."""
+        """The first that may decide and found something, one that is not weak if there is one; else the first."""
         found = [one for one in self.findings if one.decides and one.verdict in FOUND]
-        several = [one for one in found if not one.single]
-        return (several or found or self.findings)[0]
+        sound = [one for one in found if not one.weak]
+        return (sound or found or self.findings)[0]
 
     @property
     def verdict(self) -> Verdict:

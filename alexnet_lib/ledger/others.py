@@ -88,7 +88,7 @@ def learned(root: Path | None = None) -> Finding:
         f"{sum(below)} of {len(below)} seed(s) ended under {line:.0%}, {LEARNED:.0%} of the errors of guessing, which "
         "is the line we drew. Days on the hardware of 2012 cannot be compared.",
         f"{mean_and_spread(result.test_error.values())} per cent", about([result.record]), (result.key,), experiment,
-        command_of(experiment), single=len(below) == 1,
+        command_of(experiment), weak=len(below) == 1,
     )  # fmt: skip
 
 
@@ -147,5 +147,5 @@ def worth_by_seed(root: Path | None = None) -> Finding:
     return Finding(
         what, verdict, f"Under {INDEPENDENT:.0%} of the {made:,} different crops that can be made of them, from "
         f"{sum(less)} of {len(seeds)} seed(s); that line is ours.", "; ".join(told) + ", seed by seed", about(records),
-        keys_of(records), augmentation.NAME, command_of(augmentation.NAME), single=len(seeds) == 1,
+        keys_of(records), augmentation.NAME, command_of(augmentation.NAME), weak=len(seeds) == 1,
     )  # fmt: skip

@@ -7,13 +7,16 @@ It works on any record whose result has `seeds`, `test_error` and `training_erro
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import records as recorded
+from ..experiments.chance import TWO_SIDED, apart_error
 from ..experiments.comparison_results import Difference, VariantResult, difference
+from ..experiments.learning_results import test_error
 from .findings import Finding, Verdict, about, command_of, keys_of, place_of
 
 Numbers = Callable[[VariantResult], Mapping[int, float]]
@@ -32,7 +35,7 @@ class Unit:
     name: str
 
 
-POINTS = Unit(lambda share: f"{100 * share:+.2f}", "0", "points")
+POINTS = Unit(lambda share: f"{100 * share:+z.2f}", "0", "points")
 TIMES = Unit(lambda log: f"{math.exp(log):.1f}", "1", "times")
 
 
@@ -40,13 +43,15 @@ TIMES = Unit(lambda log: f"{math.exp(log):.1f}", "1", "times")
 class Measured:
     """What a rule found in the records: the effect (None: they do not hold it), and itself in other words if wanted.
 
-    stuck: variants of which a run ended at guessing: it did not learn, whatever was changed.
+    stuck: variants of which a run ended at guessing: it did not learn, whatever was changed. by_images: how far from 0
+    the effect can be by the drawn test images alone (95%), None where it is not counted on such.
     """
 
     change: Difference | None
     records: tuple[dict[str, Any], ...]
     figure: str = ""
     stuck: tuple[str, ...] = ()
+    by_images: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Effect:
         return Finding(
             self.what, verdict, f"{why} {self.limits}".strip(), figure, about(found.records), keys_of(found.records),
             self.experiment, command_of(self.experiment), self.decides,
-            found.change is not None and found.change.standard_error is None,
+            bool(found.stuck) or (found.change is not None and found.change.standard_error is None),
         )  # fmt: skip
 
 
@@ -96,7 +101,10 @@ def told(change: Difference, unit: Unit) -> str:
 
 
 def judged(found: Measured, sign: int, unit: Unit = POINTS, paper: float | None = None) -> tuple[Verdict, str]:
-    """The verdict on an effect, and why: from its 95% interval, and one seed is never enough."""
+    """The verdict on an effect, and why: from its 95% interval over seeds, and from what the test images alone can do.
+
+    One seed is never enough; nor are many seeds on few images, which would all be moved alike by other images.
+    """
     change = found.change
     if any(one["dataset"]["stand_in"] for one in found.records):
         return Verdict.NOT_TESTED, "The images were drawn: nothing about photographs follows."
@@ -115,6 +123,12 @@ def judged(found: Measured, sign: int, unit: Unit = POINTS, paper: float | None 
     theirs = "" if paper is None else f"; the paper's {unit.value(paper)} is {'in' if inside else 'out'}side it"
     if said == "undecided":
         return Verdict.UNDECIDED, f"{unit.none} is inside {span}, so not even the sign is known{theirs}."
+    if found.by_images is not None and abs(change.mean) <= found.by_images:
+        images = min(one["dataset"]["test_images"] for one in found.records)
+        reach = f"{100 * found.by_images:.1f} {unit.name}"
+        return Verdict.UNDECIDED, (f"{unit.none} is outside {span}: with these test images, other seeds would give the "
+                                   f"same sign. But other images, {images:,} as here, can move it by up to {reach} "
+                                   f"(95%, as if each network had its own){theirs}.")  # fmt: skip
     if said == "differs":
         return Verdict.DIFFERS, f"The sign is the opposite one: {unit.none} is outside {span}{theirs}."
     return (Verdict.AGREES if inside else Verdict.IN_DIRECTION), f"{unit.none} is outside {span}{theirs}."
@@ -149,8 +163,16 @@ def on_tiny(experiment: str, names: Sequence[str], root: Path | None) -> Found:
     return max(whole, key=worth, default={})
 
 
+def gap(result: VariantResult) -> dict[int, float]:
+    """Test error less training error, by seed."""
+    return result.gap
+
+
+ON_TEST_IMAGES = (test_error, gap)  # what is counted on them, of the numbers that rules compare
+
+
 def less(
-    experiment: str, parts: Sequence[str], one: str, other: str, numbers: Numbers = lambda result: result.test_error
+    experiment: str, parts: Sequence[str], one: str, other: str, numbers: Numbers = test_error
 ) -> Callable[[Path | None], Measured | None]:
     """A `measure`: the numbers of variant `one` less those of `other`; without `parts`, on Tiny ImageNet."""
 
@@ -160,9 +182,20 @@ def less(
         if not found:
             return None
         change = difference(numbers(found[one]), numbers(found[other]))
-        return Measured(change, records_of(found), stuck=tuple(name for name in names if stuck(found[name])))
+        at_guessing = tuple(name for name in names if stuck(found[name]))
+        images = by_images(*(found[name] for name in names)) if numbers in ON_TEST_IMAGES else None
+        return Measured(change, records_of(found), stuck=at_guessing, by_images=images)
 
     return measure
+
+
+def by_images(one: VariantResult, other: VariantResult) -> float:
+    """How far apart the test errors of two alike networks can be by the drawn test images alone (95%).
+
+    As if each had images of its own: an upper limit, as a record does not hold which images each one is wrong on.
+    """
+    means = [statistics.mean(result.test_error.values()) for result in (one, other)]
+    return TWO_SIDED * apart_error(*means, min(result.record["dataset"]["test_images"] for result in (one, other)))
 
 
 def stuck(result: VariantResult) -> bool:
@@ -180,7 +213,8 @@ def gain_of_views(
         found = variants(experiment, parts, (name,), root) if parts else on_tiny(experiment, (name,), root)
         if not found:
             return None
-        return Measured(difference(found[name].test_error, found[name].views_error(views)), records_of(found))
+        gain = difference(found[name].test_error, found[name].views_error(views))
+        return Measured(gain, records_of(found), by_images=by_images(found[name], found[name]))
 
     return measure
 
@@ -202,7 +236,7 @@ def all_of(what: str, effects: Sequence[Effect], limits: str) -> Callable[[Path 
             what, verdict, " ".join([*(f"{one.what}: {one.why}" for one in found), limits]),
             "; ".join(f"{one.what} {one.figure}" for one in found), found[0].data,
             tuple(dict.fromkeys(key for one in found for key in one.records)), effects[0].experiment, found[0].command,
-            single=any(one.single for one in found),
+            weak=any(one.weak for one in found),
         )  # fmt: skip
 
     return rule

@@ -12,13 +12,12 @@ from types import ModuleType
 from ..experiments import augmentation_cifar10, learning_cifar10, lighting_cifar10, lrn_cifar10, mean_cifar10
 from ..experiments import dropout_cifar10 as dropout
 from ..experiments import pooling_cifar10 as pooling
-from ..experiments.comparison_results import VariantResult
 from ..experiments.comparison_runs import Part
 from ..experiments.learning_results import early_error, test_error, training_error
 from . import computed, others, passes, seen
 from .findings import Finding
 from .others import not_tested
-from .paired import Effect, Numbers, all_of, gain_of_views, less
+from .paired import Effect, Numbers, all_of, gain_of_views, gap, less
 
 Rule = Callable[[Path | None], Finding]
 TWO_POINTS = -0.02  # the paper's figure for C06, 11% less 13%
@@ -27,10 +26,6 @@ CODES, PREDICTIONS = "binary-codes", "predictions"
 TINY = "Tiny ImageNet is a small part of ImageNet, in small photographs: the paper's figure for ImageNet is not tested."
 SMALL = "A small network on small photographs: it says nothing of the effect's size on ImageNet."
 RELEASED = "The paper's figures are those of released networks, which trained for 160 passes and more."
-
-
-def gap(result: VariantResult) -> dict[int, float]:
-    return result.gap
 
 
 def ablation(variant: str, what: str, numbers: Numbers = test_error, limits: str = TINY) -> Effect:

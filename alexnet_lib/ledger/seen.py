@@ -42,7 +42,7 @@ def selective(root: Path | None = None) -> Finding:
         f"At least {MOST:.0%}, which is the line we drew, in {sum(share >= MOST for share in both)} of {len(both)} "
         f"seed(s). A kernel counts if a Gabor has more of it than of 99% of kernels of noise. {OUR_IMAGES}",
         f"{told}, seed by seed", about(records), keys_of(records), KERNELS, command_of(KERNELS),
-        single=len(both) == 1,
+        weak=len(both) == 1,
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def specialised(root: Path | None = None) -> Finding:
         f"run(s) are beyond chance. {OUR_IMAGES}",
         f"{100 * one.size:.1f} points, the mean of {len(runs)} seed(s), p = {one.p:.4f}; by run p = "
         f"{', '.join(f'{p:.2f}' for p in runs)}", about(records),
-        keys_of(records), KERNELS, command_of(KERNELS), single=len(runs) == 1,
+        keys_of(records), KERNELS, command_of(KERNELS), weak=len(runs) == 1,
     )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def far_in_pixels(root: Path | None = None) -> Finding:
     return Finding(
         what, Verdict.NOT_TESTED, "Half would be, if pixels knew nothing of it. The paper sets no line.",
         f"{statistics.mean(ranks):.0%} ({len(ranks)} seed(s))", about([record]),
-        keys_of([record]), CODES, command_of(CODES), decides=False, single=len(ranks) == 1,
+        keys_of([record]), CODES, command_of(CODES), decides=False, weak=len(ranks) == 1,
     )  # fmt: skip
 
 
@@ -137,5 +137,5 @@ def sensible(root: Path | None = None) -> Finding:
         f"Dealing the {len(classes)} classes' places in WordNet anew gives {found.by_chance:.1f} steps, and as few as "
         f"here in {found.p:.2%} of dealings. {OUR_IMAGES}",
         f"{found.distance:.1f} steps, {len(seeds)} seed(s), p = {found.p:.4f}", about([record]), keys_of([record]),
-        PREDICTIONS, command_of(PREDICTIONS), single=len(seeds) == 1,
+        PREDICTIONS, command_of(PREDICTIONS), weak=len(seeds) == 1,
     )  # fmt: skip
