@@ -7,11 +7,12 @@ from one network each, can tell).
 from __future__ import annotations
 
 import math
+import statistics
 
 import torch
 
 from ..errors import SettingError
-from .comparison_results import T95
+from .comparison_results import T95, VariantResult
 
 # Of the normal distribution: 95% within this many deviations, and 80% below the second.
 TWO_SIDED, EIGHTY = 1.96, 0.84
@@ -34,6 +35,15 @@ def apart_error(one: float, other: float, images: int) -> float:
     more seldom together than chance would have it; `paired_error` needs to know which images they were.
     """
     return math.hypot(sampling_error(one, images), sampling_error(other, images))
+
+
+def by_images(one: VariantResult, other: VariantResult) -> float:
+    """How far apart the test errors of two alike networks can be by the drawn test images alone (95%).
+
+    As if each had images of its own: an upper limit, as a record does not hold which images each one is wrong on.
+    """
+    means = [statistics.mean(result.test_error.values()) for result in (one, other)]
+    return TWO_SIDED * apart_error(*means, min(result.record["dataset"]["test_images"] for result in (one, other)))
 
 
 def paired_error(one: torch.Tensor, other: torch.Tensor) -> float:

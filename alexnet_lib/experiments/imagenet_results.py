@@ -16,7 +16,7 @@ from .. import records
 from ..config import AlexNetConfig
 from ..model import described
 from .ablations import EXPERIMENT, LABELS
-from .chance import TWO_SIDED, apart_error
+from .chance import by_images
 from .comparison_results import NOT_RUN, Difference, VariantResult, difference, mean_and_spread
 from .ensemble import AVERAGE, STUDY
 from .imagenet_study import Size, Study
@@ -99,9 +99,7 @@ def measured(row: Change, one: VariantResult, base: VariantResult) -> Change:
     change = difference(one.test_error, base.test_error)
     if change is None:
         return row
-    means = [statistics.mean(result.test_error.values()) for result in (one, base)]
-    images = base.record["dataset"]["test_images"]
-    return replace(row, ours=change, by_images=TWO_SIDED * apart_error(*means, images))
+    return replace(row, ours=change, by_images=by_images(one, base))
 
 
 def points(share: float | None) -> str:

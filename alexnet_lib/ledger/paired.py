@@ -7,14 +7,13 @@ It works on any record whose result has `seeds`, `test_error` and `training_erro
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import records as recorded
-from ..experiments.chance import TWO_SIDED, apart_error
+from ..experiments.chance import by_images
 from ..experiments.comparison_results import Difference, VariantResult, difference
 from ..experiments.learning_results import test_error
 from .findings import Finding, Verdict, about, command_of, keys_of, place_of
@@ -187,15 +186,6 @@ def less(
         return Measured(change, records_of(found), stuck=at_guessing, by_images=images)
 
     return measure
-
-
-def by_images(one: VariantResult, other: VariantResult) -> float:
-    """How far apart the test errors of two alike networks can be by the drawn test images alone (95%).
-
-    As if each had images of its own: an upper limit, as a record does not hold which images each one is wrong on.
-    """
-    means = [statistics.mean(result.test_error.values()) for result in (one, other)]
-    return TWO_SIDED * apart_error(*means, min(result.record["dataset"]["test_images"] for result in (one, other)))
 
 
 def stuck(result: VariantResult) -> bool:
