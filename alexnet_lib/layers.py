@@ -14,8 +14,9 @@ from torch import nn
 
 from .errors import SettingError
 
-# A GPU has kernels of its own (lrn_gpu.py). On a CPU the work is done on a few images at a time, so that the numbers
-# in between stay in the cache: about 1 MiB was best where it was tried; `bench lrn` shows what it is worth.
+# CPUs and GPUs have kernels of their own (lrn_cpu.py, lrn_gpu.py). A tensor that they cannot take, or a machine without
+# Numba, is served a few images at a time, so that the numbers in between stay in the cache: about 1 MiB was best where
+# it was tried.
 CACHE_NUMBERS = 2**18
 
 
@@ -145,12 +146,13 @@ class _ResponseNorm(torch.autograd.Function):
 
 
 def _kernels(x: torch.Tensor) -> ModuleType | None:
-    """The GPU's kernels where they can work on x; imported only for a tensor on a GPU."""
-    if not x.is_cuda:
-        return None
-    from . import lrn_gpu
+    """The kernels of x's device where they can work on x; a GPU's are imported only for a tensor on a GPU."""
+    if x.is_cuda:
+        from . import lrn_gpu as kernels
+    else:
+        from . import lrn_cpu as kernels
 
-    return lrn_gpu if lrn_gpu.usable(x) else None
+    return kernels if kernels.usable(x) else None
 
 
 def _bracket(wide: torch.Tensor, n: int, k: float, alpha: float, columns: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from alexnet_lib import lrn_cpu
 from alexnet_lib.errors import SettingError
 from alexnet_lib.layers import LocalResponseNorm, SpatialResponseNorm, local_response_norm
 
@@ -26,6 +27,13 @@ def by_loops(x, n=5, k=2.0, alpha=1e-4, beta=0.75, columns=1):
 def activations(*shape, dtype=torch.float64, seed=0, strength=30.0):
     generator = torch.Generator().manual_seed(seed)
     return (strength * torch.randn(shape, generator=generator, dtype=torch.float64)).to(dtype)
+
+
+@pytest.fixture(autouse=True, params=["compiled for the CPU", "without Numba"])
+def way(request, monkeypatch):
+    """Both ways to the same numbers."""
+    if request.param == "without Numba":
+        monkeypatch.setattr(lrn_cpu, "_is_installed", lambda: False)
 
 
 FORMULAS = (

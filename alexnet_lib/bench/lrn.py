@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from ..layers import LocalResponseNorm
 from . import Timing, check_counts, print_table, synchronise, take_turns
 from .recording import figures, write
 
-# What conv1 and conv2 put out.
+# What conv1 and conv2 put out, in the order that training uses and in PyTorch's own.
 SHAPES = ((96, 55, 55), (256, 27, 27))
+ORDERS = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
 FRAMEWORK = {"alpha": 5e-4, "beta": 0.75, "k": 2.0}  # its alpha is divided by n = 5: the paper's sum
 
 
@@ -91,24 +93,25 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{describe_device(device)}; {str(dtype).removeprefix('torch.')}; forward and backward, median of {args.rounds}"
     )
-    for shape in SHAPES:
+    for shape, (order, form) in itertools.product(SHAPES, ORDERS.items()):
         generator = torch.Generator().manual_seed(0)
-        x = torch.randn((batch, *shape), generator=generator).relu_().to(device, dtype)
-        gradient = torch.randn((batch, *shape), generator=generator).to(device, dtype)
+        x, gradient = (torch.randn((batch, *shape), generator=generator) for _ in range(2))
+        x, gradient = (t.to(device, dtype).contiguous(memory_format=form) for t in (x.relu_(), gradient))
         kept = {
             "ours": kept_for_backward(LocalResponseNorm(), x),
             "framework": kept_for_backward(nn.LocalResponseNorm(5, **FRAMEWORK), x),
         }
         timings = take_turns(contestants(x, gradient, args.compile), args.rounds)
-        report((batch, *shape), timings, kept)
-        results.append({"shape": [batch, *shape], "images_per_second": figures(timings), "kept_bytes": kept})
+        report((batch, *shape), order, timings, kept)
+        speeds = {"images_per_second": figures(timings), "kept_bytes": kept}
+        results.append({"shape": [batch, *shape], "order": order, **speeds})
     if args.out:
         about = {"device": device, "rounds": args.rounds, "seconds": time.perf_counter() - began, "out": args.out}
         print(f"recorded in {write('lrn', {'dtype': args.dtype, 'shapes': results}, words=sys.argv[3:], **about)}")
     return 0
 
 
-def report(shape: tuple[int, ...], timings: dict[str, Timing], kept: dict[str, int]) -> None:
+def report(shape: tuple[int, ...], order: str, timings: dict[str, Timing], kept: dict[str, int]) -> None:
     """Print milliseconds, how many times the framework's speed, how many times a copy's time, and what is kept."""
     rows = []
     for name, timing in timings.items():
@@ -123,4 +126,4 @@ def report(shape: tuple[int, ...], timings: dict[str, Timing], kept: dict[str, i
             )
         )
     header = ("", "ms", "times as fast as the framework", "times a copy's time", "MiB kept besides the input")
-    print_table(f"activations {shape}", header, rows)
+    print_table(f"activations {shape}, {order}", header, rows)
