@@ -91,6 +91,8 @@ def add_experiment_parser(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--jobs", type=int, metavar="N", help="training runs at a time (default: by the device)")
     command.add_argument("--seeds", type=int, metavar="N", help="seeds at the best rate (default: by the size)")
     command.add_argument("--only", metavar="A,B", help="only these parts of the experiment, by name")
+    command.add_argument("--dtype", default="auto", help="of evidence, flagship and pretraining: float32 or bfloat16 "
+                         "(default: as recorded so far, else the quicker one here)")  # fmt: skip
     command.set_defaults(run=run_experiment)
 
 

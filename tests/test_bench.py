@@ -99,9 +99,9 @@ def test_what_is_kept_for_backward_is_counted_without_the_input() -> None:
 def test_bench_lrn_prints_times_and_ratios_of_its_own_numbers(capsys: pytest.CaptureFixture) -> None:
     named = {"ours": 200.0, "framework": 100.0, "copy": 800.0}
     timings = {name: bench.Timing(name, speed, speed / 2, speed * 2) for name, speed in named.items()}
-    lrn.report((32, 4, 5, 5), timings, {"ours": 0, "framework": 3 * 2**20})
+    lrn.report((32, 4, 5, 5), "contiguous", timings, {"ours": 0, "framework": 3 * 2**20})
     title, header, *rows = capsys.readouterr().out.splitlines()
-    assert title == "activations (32, 4, 5, 5)"
+    assert title == "activations (32, 4, 5, 5), contiguous"
     assert [row.split() for row in rows] == [
         ["ours", "160.00", "2.00", "4.00", "0.0"],
         ["framework", "320.00", "1.00", "8.00", "3.0"],
@@ -143,11 +143,12 @@ def test_bench_lrn_measures_the_same_formula_and_records_it(
     monkeypatch.setattr("sys.argv", ["alexnet_lib", *words])
     assert command_line.main(words) == 0
     out = capsys.readouterr().out
-    assert "activations (32, 16, 4, 4)" in out and "times as fast as the framework" in out
+    assert "activations (32, 16, 4, 4), channels last" in out and "times as fast as the framework" in out
     record = records.read(tmp_path / "bench" / "lrn_cpu.json")
-    (found,) = record["result"]["shapes"]
-    assert found["shape"] == [32, 16, 4, 4] and found["kept_bytes"]["ours"] == 0
-    assert set(found["images_per_second"]) == {"ours", "ours, two columns", "framework", "copy"}
+    assert [found["order"] for found in record["result"]["shapes"]] == ["channels last", "contiguous"]
+    for found in record["result"]["shapes"]:
+        assert found["shape"] == [32, 16, 4, 4] and found["kept_bytes"]["ours"] == 0
+        assert set(found["images_per_second"]) == {"ours", "ours, two columns", "framework", "copy"}
     assert record["command"] == "python -m alexnet_lib bench lrn --device cpu --rounds 1"
     x = torch.randn(2, 96, 4, 4) * 30
     framework = nn.LocalResponseNorm(5, **lrn.FRAMEWORK)(x)
@@ -274,7 +275,7 @@ def test_bench_model_measures_every_setting_asked_for_and_records_it(
 
 def test_bench_model_takes_32_images_on_a_cpu(settings_measured: list) -> None:
     assert command_line.main(["bench", "model", "--device", "cpu"]) == 0
-    assert settings_measured == [(7, 5, 32, "float32", False)]
+    assert settings_measured == [(7, 5, 32, dtype, False) for dtype in ("float32", "bfloat16")]
 
 
 def test_a_record_of_speed_is_complete(tmp_path: Path) -> None:

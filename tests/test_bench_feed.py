@@ -107,6 +107,24 @@ def test_bench_feed_measures_records_and_tells_ratios(
     assert set(record["result"]["images_per_second"]) >= {"ours, mapped", feed.STEP}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_step_is_measured_in_the_type_that_the_recipe_computes_in(
+    dtype: str, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    forward = feed.AlexNet.forward
+
+    def noted(net, pixels):
+        logits = forward(net, pixels)
+        seen.append(logits.dtype)
+        return logits
+
+    monkeypatch.setattr(feed.AlexNet, "forward", noted)
+    recipe = small(f"dtype={dtype}")
+    assert feed.stepped(PreparedImages(prepared), recipe, 2, torch.device("cpu"))() == 2 * recipe.batch
+    assert seen == 2 * [getattr(torch, dtype)]
+
+
 def test_the_ratio_is_to_the_step(capsys: pytest.CaptureFixture) -> None:
     feed.report({name: bench.Timing(name, v, v, v) for name, v in {"ours, mapped": 500.0, feed.STEP: 100.0}.items()})
     assert capsys.readouterr().out.splitlines()[2].split()[-1] == "5.0"

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 from training_cases import SMALL, small, training
 
-from alexnet_lib import bench, records
+from alexnet_lib import bench, devices, records
 from alexnet_lib.__main__ import main
 from alexnet_lib.bench import ladder, roofline, train, train_report
 from alexnet_lib.description import Description
@@ -57,9 +57,9 @@ def test_each_rung_is_the_one_before_with_one_thing_changed(normed: bool, held: 
 
 def test_a_gpu_has_all_extras_and_a_cpu_those_that_are_asked_for() -> None:
     gpu = torch.device("cuda")
-    assert ladder.extras_of(None, gpu) == tuple(ladder.EXTRAS) and ladder.extras_of(None, CPU) == ()
+    assert ladder.extras_of(None, gpu) == tuple(ladder.EXTRAS) and ladder.extras_of(None, CPU) == ("bfloat16",)
     assert ladder.extras_of("compiled, bfloat16", CPU) == ("compiled", "bfloat16")
-    assert ladder.extras_of("graphs", gpu) == ("graphs",)
+    assert ladder.extras_of("graphs", gpu) == ("graphs",) and ladder.extras_of("", CPU) == ()
 
 
 @pytest.mark.parametrize("extras", [(), ("bfloat16",)])
@@ -192,7 +192,7 @@ def tiny_net(num_classes: int) -> nn.Module:
 
 
 def test_the_example_is_torchvisions_with_its_own_update_and_transforms() -> None:
-    trainer = train.ExampleTrainer(6, CPU)
+    trainer = train.ExampleTrainer(6, CPU, "float32")
     assert type(trainer.net).__name__ == "AlexNet" and trainer.net.classifier[-1].out_features == 6
     (group,) = trainer.optimiser.param_groups
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.01, 0.9, 1e-4)
@@ -221,13 +221,16 @@ def test_bench_train_checks_measures_and_records(
     assert record["command"].startswith("python -m alexnet_lib bench train DIR --device cpu")
     assert "--source SRC" in record["command"] and str(tmp_path) not in record["command"]
     result = record["result"]
-    assert [rung["name"] for rung in result["rungs"]] == [rung.name for rung in ladder.ladder()]
+    rungs = ladder.ladder(["bfloat16"])
+    assert [rung["name"] for rung in result["rungs"]] == [rung.name for rung in rungs]
     for rung in result["rungs"]:
         assert rung["images_per_second"]["median"] > 0 and rung["step_alone"]["median"] > 0
         share = rung["images_per_second"]["median"] / rung["roofline"]
         assert rung["share_of_roofline"] == pytest.approx(share, rel=1e-4)
-    assert set(result["beside"]) == {train_report.COMMAND, train_report.EXAMPLE, train_report.EXAMPLE_FILES}
-    assert set(result["checks"]) == {rung.name for rung in ladder.ladder()} - {
+    examples = {train_report.example_name(dtype) for dtype in ("float32", "bfloat16")}
+    assert set(result["beside"]) == {train_report.COMMAND, train_report.EXAMPLE_FILES} | examples
+    assert result["dtype"] in ("float32", "bfloat16") and set(result["peaks"]) == {"float32", "bfloat16"}
+    assert set(result["checks"]) == {rung.name for rung in rungs} - {
         "+ prepared bytes, mapped; whole batches augmented", "+ all bytes held beforehand",
     }, "the feeds' rungs share a network"  # fmt: skip
     assert all(part["bytes"] > 0 for part in result["layers"]["float32"])
@@ -244,8 +247,8 @@ def test_without_files_the_naive_rungs_are_left_out_and_it_says_so(
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("left out: ")]
     assert len(said) == 3 and all(line.endswith("no --source names the image files") for line in said)
     ((measured, timings),) = seen
-    assert [rung.feed for rung in measured.rungs] == ["mapped", "held", "held"]
-    assert train_report.EXAMPLE_FILES not in timings and train_report.EXAMPLE in timings
+    assert [rung.feed for rung in measured.rungs] == ["mapped", "held", "held", "held"]
+    assert train_report.EXAMPLE_FILES not in timings and train_report.example_name("bfloat16") in timings
     monkeypatch.setattr(train, "held_place", lambda images, device: None)
     again = train.Bench(measured.images, measured.recipe, CPU, None, 0, 2, 1, ())
     assert [rung.feed for rung in again.rungs] == ["mapped", "mapped"]
@@ -257,7 +260,8 @@ def test_the_report_is_of_medians(makes: ladder.Batches, capsys: pytest.CaptureF
     measured.checks = {"one": ladder.Check([1.0, 0.5], 1e-6)}
     speeds = {rung.name: 100.0 * 2**i for i, rung in enumerate(measured.rungs)}
     speeds |= {train_report.alone_name(name): 800.0 for name in measured.first_of_step.values()}
-    speeds |= {train_report.COMMAND: 200.0, train_report.EXAMPLE: 100.0, "product, float32": 1e9, "copy": 1e8}
+    example = train_report.example_name("float32")
+    speeds |= {train_report.COMMAND: 200.0, example: 100.0, "product, float32": 1e9, "copy": 1e8}
     timings = {name: bench.Timing(name, speed, speed / 2, speed * 2) for name, speed in speeds.items()}
     train_report.report(measured, timings)
     lines = capsys.readouterr().out.splitlines()
@@ -270,6 +274,16 @@ def test_the_report_is_of_medians(makes: ladder.Batches, capsys: pytest.CaptureF
     assert any("of the roofline" in line for line in lines) and any("bound by" in line for line in lines)
     best = train_report.judged(measured, timings)[-1]
     assert best.share == pytest.approx(400 / best.allowed)
+
+
+def test_the_command_is_measured_in_the_type_that_it_would_take(
+    makes: ladder.Batches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slower, wanted in ((0.6, "bfloat16"), (1.6, "float32")):
+        monkeypatch.setattr(devices, "slowdown", lambda device, slower=slower: slower)
+        measured = train.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ("bfloat16",))
+        assert measured.dtype == wanted
+    assert train.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ()).dtype == "float32", "what is not measured"
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,58 @@ def test_a_tensor_is_sent_to_a_gpu_from_pinned_memory_and_stays_on_a_cpu() -> No
     assert asked == [(gpu, True)]
     there = SimpleNamespace(device=gpu, to=lambda device: "there already")
     assert devices.sent(there, gpu) == "there already"
+
+
+@pytest.mark.parametrize("slowdown, picked", [(1.7, "float32"), (1.0, "float32"), (0.55, "bfloat16")])
+def test_auto_picks_the_type_that_was_quicker(slowdown: float, picked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "slowdown", lambda device: slowdown)
+    assert devices.pick_dtype("auto", torch.device("cpu")) == picked
+    assert [devices.pick_dtype(name, torch.device("cpu")) for name in devices.DTYPES] == list(devices.DTYPES)
+
+
+def test_a_type_that_is_not_known_is_named() -> None:
+    with pytest.raises(SettingError, match="dtype 'float8' is not known; use auto, float32, bfloat16"):
+        devices.pick_dtype("float8", torch.device("cpu"))
+
+
+def test_how_slow_bfloat16_is_is_tried_and_then_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that claims bfloat16 and is slow at it: what was measured decides, and is measured once."""
+    now, taken = [0.0], {"float32": 0.001, "bfloat16": 0.003}
+    entered = []
+
+    def autocast(device: torch.device, name: str):  # noqa: ANN202
+        entered.append(name)
+        now[0] += taken[name]
+        return devices.nullcontext()
+
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(devices, "autocast", autocast)
+    devices.slowdown.cache_clear()
+    try:
+        assert devices.slowdown(torch.device("cpu")) == pytest.approx(3)
+        tried = len(entered)
+        assert devices.pick_dtype("auto", torch.device("cpu")) == "float32" and len(entered) == tried
+    finally:
+        devices.slowdown.cache_clear()
+
+
+@pytest.mark.parametrize("most, seconds, wanted", [
+    (4, {4: 0.01, 2: 0.02, 1: 0.04}, 4),  # free cores
+    (4, {4: 0.09, 2: 0.02, 1: 0.04}, 2),  # two of four are taken
+    (2, {2: 0.05, 1: 0.02}, 1),
+    (2, {2: 0.021, 1: 0.02}, 2),  # as good as alike: more
+    (3, {3: 0.03, 1: 0.02}, 1),
+    (1, {}, 1),
+])  # fmt: skip
+def test_as_many_threads_as_are_quickest_just_now(
+    most: int, seconds: dict[int, float], wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, before = [0.0], torch.get_num_threads()
+
+    def convolve(dtype: str) -> None:
+        now[0] += seconds[torch.get_num_threads()]
+
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(devices, "_convolution", lambda device: convolve)
+    assert devices.free_threads(most) == wanted
+    assert torch.get_num_threads() == before

@@ -60,14 +60,24 @@ def check_counts(args: argparse.Namespace, *options: str) -> None:
 
 
 def trainer(
-    net: nn.Module, optimiser: torch.optim.Optimizer, batch: torch.Tensor, labels: torch.Tensor, steps: int
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: torch.Tensor,
+    labels: torch.Tensor,
+    steps: int,
+    dtype: str = "float32",
 ) -> Callable[[], int]:
-    """A contestant that trains for `steps` steps on one batch that is already there."""
+    """A contestant that trains for `steps` steps on one batch that is already there, computing in `dtype`."""
+    from ..devices import autocast
     from ..train import train_step
+
+    def logits(images: torch.Tensor) -> torch.Tensor:
+        with autocast(images.device, dtype):
+            return net(images)
 
     def run() -> int:
         for _ in range(steps):
-            train_step(net, optimiser, batch, labels)
+            train_step(logits, optimiser, batch, labels)
         synchronise(batch.device)
         return steps * len(batch)
 
@@ -110,7 +120,7 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     about = "training steps of AlexNet and its variants, beside torchvision's"
     model = _kind(kinds, "model", about)
     model.add_argument("--batches", metavar="N,N", help="batch sizes (default: 32 on a CPU, 128 on a GPU)")
-    model.add_argument("--dtypes", metavar="A,B", default="float32", help="float32, bfloat16 (default: float32)")
+    model.add_argument("--dtypes", metavar="A,B", default=",".join(DTYPES), help="float32, bfloat16 (default: both)")
     model.add_argument("--only", metavar="A,B", help="only the networks whose name holds one of these words")
     model.add_argument("--compile", action="store_true", help="measure all under torch.compile too")
     model.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
@@ -139,7 +149,7 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--batches", type=int, metavar="N", help="batches a turn (default: 2 on a CPU, 50 on a GPU)")
     train.add_argument("--steps", type=int, metavar="N", help="updates a turn, of a step alone (default: 1, 50)")
     train.add_argument("--extra", metavar="A,B", help="cudnn, bfloat16, compiled, graphs (default: all on a GPU, "
-                       "none on a CPU)")  # fmt: skip
+                       "bfloat16 on a CPU)")  # fmt: skip
 
 
 def _prepared_options(kind: argparse.ArgumentParser, source: str, loader: str) -> None:

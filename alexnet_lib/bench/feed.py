@@ -96,10 +96,15 @@ class PreparedClasses(ImageFolder):
 
 
 def loader_of(folder: ImageFolder, batch: int, workers: int, batches: int | None = None) -> DataLoader:
-    """The usual DataLoader, shuffled, of whole batches; `batches` of them a pass, or as many as the files fill."""
+    """The usual DataLoader, shuffled, of whole batches; `batches` of them a pass, or as many as the files fill.
+
+    Its workers are begun anew and not forked: a fork would keep all memory of this process as it was, beside what is
+    written there meanwhile, which is ten gigabytes in `bench train`.
+    """
     sampler = RandomSampler(folder, num_samples=batches * batch if batches else None)
     return DataLoader(folder, batch, sampler=sampler, num_workers=workers, drop_last=True,
-                      persistent_workers=workers > 0, pin_memory=torch.cuda.is_available())  # fmt: skip
+                      persistent_workers=workers > 0, multiprocessing_context="spawn" if workers else None,
+                      pin_memory=torch.cuda.is_available())  # fmt: skip
 
 
 def theirs(loader: DataLoader, batches: int, device: torch.device) -> Callable[[], int]:
@@ -112,14 +117,14 @@ def theirs(loader: DataLoader, batches: int, device: torch.device) -> Callable[[
 
 
 def stepped(images: PreparedImages, recipe: Recipe, steps: int, device: torch.device) -> Callable[[], int]:
-    """Training steps on one batch that is made beforehand."""
+    """Training steps on one batch that is made beforehand, in the recipe's type (one of DTYPES)."""
     net = AlexNet(recipe.net, len(images.classes), seed=0).to(device, memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(0)
     size = recipe.net.input_size
     pixels = 64 * torch.randn((recipe.batch, 3, size, size), generator=generator)
     pixels = pixels.to(device, memory_format=torch.channels_last)
     labels = torch.randint(len(images.classes), (recipe.batch,), generator=generator).to(device)
-    return trainer(net, recipe.make_optimiser(net), pixels, labels, steps)
+    return trainer(net, recipe.make_optimiser(net), pixels, labels, steps, recipe.dtype)
 
 
 def contestants(

@@ -3,8 +3,8 @@
 A rung is a step (how a batch changes the weights) and a feed (where batches come from). Every rung computes the same
 update, which `check` tries on one batch; only digits and speed may differ. Taught in "Full training".
 
-The extra rungs are all there on a GPU. On a CPU they are measured where asked for: without instructions of its own
-bfloat16 is slower there, torch.compile needs a compiler and its time before it begins, and of cuDNN and CUDA graphs
+The extra rungs are all there on a GPU. On a CPU bfloat16 is, which without instructions of its own is slower there;
+torch.compile needs a compiler and its time before it begins, and is measured where asked for; of cuDNN and CUDA graphs
 there is nothing.
 """
 
@@ -94,9 +94,10 @@ def ladder(extras: Collection[str] = (), *, normed: bool = True, held: bool = Tr
 
 
 def extras_of(text: str | None, device: torch.device) -> tuple[str, ...]:
-    """Which extra rungs "a,b" asks for; without, all on a GPU and none on a CPU. SettingError: an unknown one."""
+    """Which extra rungs "a,b" asks for ("": none); without, all on a GPU and bfloat16 on a CPU. SettingError: an
+    unknown one."""
     if text is None:
-        return tuple(EXTRAS) if device.type == "cuda" else ()
+        return tuple(EXTRAS) if device.type == "cuda" else ("bfloat16",)
     asked = tuple(name.strip() for name in text.split(",") if name.strip())
     if wrong := [name for name in asked if name not in EXTRAS]:
         raise SettingError(f"--extra {wrong[0]}: there are {', '.join(EXTRAS)}")

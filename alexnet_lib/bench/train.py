@@ -1,7 +1,7 @@
 """`bench train`: whole training, from stored images to updated weights, on every rung of the speed ladder, in one run.
 
-Beside it: torchvision's alexnet trained as PyTorch's example does, the `train` command's own step, what each step
-reaches on a batch that is there already, and how much of what the machine's peaks allow that is.
+Beside it: torchvision's alexnet trained as PyTorch's example does, in the same types; the `train` command's own step;
+what each step reaches on a batch that is there already, and how much of what the machine's peaks allow that is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torchvision
 from torch import nn
 from torchvision.transforms import v2
 
-from ..devices import autocast, describe_device, keep_freed_memory, pick_device
+from ..devices import AUTO, autocast, describe_device, keep_freed_memory, pick_device, pick_dtype
 from ..errors import SettingError
 from ..imagenet_reader import PreparedImages
 from ..imagenet_workers import cores
@@ -31,20 +31,21 @@ from . import check_counts, roofline, take_turns
 from .feed import PreparedClasses, held_place, loader_of
 from .ladder import Batches, Check, Step, Trainer, alone, check, extras_of, ladder, whole
 from .recording import about, write_of_prepared
-from .train_report import COMMAND, EXAMPLE, EXAMPLE_FILES, alone_name, recorded, report
+from .train_report import COMMAND, EXAMPLE_FILES, alone_name, example_name, recorded, report
 
 
 class ExampleTrainer:
-    """torchvision's alexnet as pytorch/examples' imagenet trains it, on a GPU under autocast; torch's own order."""
+    """torchvision's alexnet as pytorch/examples' imagenet trains it, computing in a type of DTYPES; torch's own order
+    of memory."""
 
-    def __init__(self, classes: int, device: torch.device):
+    def __init__(self, classes: int, device: torch.device, dtype: str):
         self.net = torchvision.models.alexnet(num_classes=classes).to(device).train()
-        self.device = device
+        self.device, self.dtype = device, dtype
         self.optimiser = torch.optim.SGD(self.net.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
 
     def __call__(self, batch: Batch) -> None:
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # as the example has it without a seed
-        with autocast(self.device, "bfloat16" if self.device.type == "cuda" else "float32"):
+        with autocast(self.device, self.dtype):
             loss = F.cross_entropy(self.net(batch.pixels), batch.labels)
         self.optimiser.zero_grad()
         loss.backward()
@@ -104,6 +105,12 @@ class Bench:
     def dtypes(self) -> list[str]:
         return list(dict.fromkeys(rung.step.dtype for rung in self.rungs))
 
+    @property
+    def dtype(self) -> str:
+        """The type that `train` takes here with dtype=auto, if it is measured."""
+        found = pick_dtype(AUTO, self.device)
+        return found if found in self.dtypes else "float32"
+
     def contestants(self, folder: Path) -> dict[str, Callable[[], int]]:
         """All that takes turns; `folder` for what the command writes. Peaks return operations or bytes, not images."""
         hand = self.makes.at_hand()
@@ -118,8 +125,9 @@ class Bench:
         return found | {"copy": roofline.copy(self.device)}
 
     def _command(self, folder: Path) -> dict[str, Callable[[], int]]:
-        """The engine that `train` runs, with the last rung's feed (which holds the images once), type and compiler."""
-        last = self.rungs[-1]
+        """The engine that `train` runs, in the type that its dtype=auto takes here, with the feed (which holds the
+        images once) and compiler of the last rung in that type."""
+        last = next(rung for rung in reversed(self.rungs) if rung.step.dtype == self.dtype)
         recipe = replace(self.recipe, dtype=last.step.dtype)
         place = held_place(self.images, self.device) if last.feed == "held" else "mapped"
         log = RunFolder(folder, {"recipe": recipe.plain(), "seed": 0})
@@ -129,10 +137,11 @@ class Bench:
         return {COMMAND: whole(training.one_step, lambda: self.makes.of_feed(feed), self.device)}
 
     def _example(self, hand: Batch) -> dict[str, Callable[[], int]]:
-        trainer = ExampleTrainer(self.classes, self.device)
+        trainers = {dtype: ExampleTrainer(self.classes, self.device, dtype) for dtype in self.dtypes}
         few = Batch((hand.pixels / 64).contiguous(), hand.labels)  # about the spread of normalised pixels
-        found = {EXAMPLE: alone(trainer, few, self.steps)}
+        found = {example_name(dtype): alone(trainer, few, self.steps) for dtype, trainer in trainers.items()}
         if self.source:
+            trainer = trainers[self.dtype]
             folder = PreparedClasses(self.source, self.images, example_transform(self.recipe.net.input_size))
             loader = loader_of(folder, self.recipe.batch, self.workers, self.batches)
             found[EXAMPLE_FILES] = whole(trainer, lambda: self.makes.of_files(loader), self.device)

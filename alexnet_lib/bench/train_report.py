@@ -12,8 +12,12 @@ from .recording import figures
 if TYPE_CHECKING:
     from .train import Bench
 
-COMMAND = "the train command, from stored images"
-EXAMPLE, EXAMPLE_FILES = "torchvision's alexnet, a batch at hand", "torchvision's alexnet, its example's loader"
+COMMAND, EXAMPLE_FILES = "the train command, from stored images", "torchvision's alexnet, its example's loader"
+
+
+def example_name(dtype: str) -> str:
+    """What torchvision's network is called on a batch that is there already, computing in that type."""
+    return f"torchvision's alexnet, a batch at hand, {dtype}"
 
 
 def alone_name(rung: str) -> str:
@@ -67,10 +71,11 @@ def recorded(bench: Bench, timings: dict[str, Timing]) -> dict[str, Any]:
          "projected_hours": roofline.hours(one.whole.median)}
         for one in judged(bench, timings)
     ]  # fmt: skip
-    beside = {name: timings[name] for name in (COMMAND, EXAMPLE, EXAMPLE_FILES) if name in timings}
+    beside = {name: timings[name] for name in beside_it(bench.dtypes) if name in timings}
     return {
         "batch": bench.recipe.batch, "size": bench.recipe.net.input_size, "classes": bench.classes,
-        "workers": bench.workers, "rungs": rungs, "left_out": bench.left_out, "beside": figures(beside),
+        "dtype": bench.dtype, "workers": bench.workers, "rungs": rungs, "left_out": bench.left_out,
+        "beside": figures(beside),
         "checks": {name: asdict(one) for name, one in bench.checks.items()},
         "operations_an_image": roofline.operations_an_image(bench.described),
         "peaks": {dtype: asdict(peak) for dtype, peak in reached.items()}, "layers": layers,
@@ -82,7 +87,7 @@ def report(bench: Bench, timings: dict[str, Timing]) -> None:
     """Print the ladder, what is beside it, the layers' counts, and the projections."""
     rungs = judged(bench, timings)
     _ladder(rungs)
-    _beside(rungs, timings)
+    _beside(bench, rungs, timings)
     for dtype, peak in peaks(timings, bench.dtypes).items():
         _layers(bench, dtype, peak)
     apart = max(one.apart for one in bench.checks.values())
@@ -108,16 +113,23 @@ def _ladder(rungs: list[Measured]) -> None:
     )
 
 
-def _beside(rungs: list[Measured], timings: dict[str, Timing]) -> None:
-    best = max(rungs, key=lambda one: one.whole.median)
+def beside_it(dtypes: list[str]) -> tuple[str, ...]:
+    """What is measured beside the ladder."""
+    return COMMAND, *map(example_name, dtypes), EXAMPLE_FILES
+
+
+def _beside(bench: Bench, rungs: list[Measured], timings: dict[str, Timing]) -> None:
+    best = {dtype: max((one for one in rungs if one.rung.step.dtype == dtype), key=lambda one: one.whole.median)
+            for dtype in bench.dtypes}  # fmt: skip
     rows = []
-    for name in (COMMAND, EXAMPLE, EXAMPLE_FILES):
+    for name in beside_it(bench.dtypes):
         if name in timings:
-            t = timings[name]
+            t, ours = timings[name], next((best[d] for d in best if name == example_name(d)), best[bench.dtype])
             rows.append((name, f"{t.median:,.1f}", f"{t.lowest:,.1f} to {t.highest:,.1f}",
-                         f"{best.whole.median / t.median:.2f}", f"{roofline.hours(t.median):,.1f}"))  # fmt: skip
+                         f"{ours.whole.median / t.median:.2f}", f"{roofline.hours(t.median):,.1f}"))  # fmt: skip
     header = ("", "images/s (median)", "range", "the best rung's times", "hours (projection)")
-    print_table(f"beside it; the best rung is: {best.rung.name}", header, rows)
+    told = "; ".join(f"in {dtype}: {one.rung.name}" for dtype, one in best.items())
+    print_table(f"beside it, {bench.dtype} unless another is named; the best rungs are, {told}", header, rows)
 
 
 def _layers(bench: Bench, dtype: str, peak: roofline.Peak) -> None:
