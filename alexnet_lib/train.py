@@ -71,7 +71,7 @@ class TrainResult:
     curve: one entry a point: passes (so far), error (training error since the last point), pass_error (of the last
     whole pass, or of all so far in the first; up to a point's stretch more where a cap lies between two points), loss
     (mean since the last point); with a schedule also, at the end of a pass, validation_error and rate (of the first
-    group, in that pass). ended: "target", "cap", "schedule", "abandoned" (by on_point) or "stopped" (by Ctrl-C).
+    group, in that pass). ended: "target", "cap", "schedule", or "abandoned" (by on_point).
     target_passes: passes when the target was met, None if it was not.
     """
 
@@ -265,15 +265,16 @@ def fit(
     schedule: Schedule | None = None,
     validate: Callable[[], float] | None = None,
 ) -> TrainResult:
-    """Train `net` on uint8 images (N, 3, H, W) and labels (N,) until the target, the cap or Ctrl-C.
+    """Train `net` on uint8 images (N, 3, H, W) and labels (N,) until the target or the cap.
 
     Every training image counts once for the training error, at the step that uses it and before the update it causes:
     that is how the 2012 code counted. `on_point` sees each point of the curve and may return True to end the
     run. With `checkpoint`, the state is saved after every pass, and a run with the same settings and seed goes on from
-    there. Ctrl-C ends the run cleanly: the curve so far is returned, ended "stopped". `parameters` are what PaperSGD is
-    given, such as groups with rates or decays of their own; without it, all of the net's alike. Dropout layers of the
-    library draw their masks from `seed` meanwhile, and from torch's own generator afterwards. A new `schedule` is asked
-    after every whole pass, with what `validate()` says is the validation error then, and may end the run.
+    there. An interruption goes through, so that a notebook's cell ends where its reader stops it. `parameters` are what
+    PaperSGD is given, such as groups with rates or decays of their own; without it, all of the net's alike. Dropout
+    layers of the library draw their masks from `seed` meanwhile, and from torch's own generator afterwards. A new
+    `schedule` is asked after every whole pass, with what `validate()` says is the validation error then, and may end
+    the run.
     Raises TrainingError when the loss is not finite, naming the step, and for a checkpoint that cannot be used.
     """
     device = torch.device(device)
@@ -295,15 +296,16 @@ def fit(
                 run.one_pass(bar, on_point)
                 if checkpoint is not None:
                     checkpoints.save(checkpoint, run.identity(label), run.state())
-        except KeyboardInterrupt:
-            run.result.ended = "stopped"
         finally:
             seed_dropout(net, None)
     return run.result
 
 
 def train_step(
-    net: nn.Module, optimiser: torch.optim.Optimizer, images: torch.Tensor, labels: torch.Tensor
+    net: Callable[[torch.Tensor], torch.Tensor],
+    optimiser: torch.optim.Optimizer,
+    images: torch.Tensor,
+    labels: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One update on a batch of normalised images (B, 3, H, W) and labels (B,); the loss and logits from before it."""
     logits = net(images)

@@ -14,9 +14,10 @@ import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..effects import told
 from ..local_nets import ConvLocalConfig
 from .comparison import Terms
-from .comparison_results import NOT_RUN, VariantResult, difference, keys_of, mean_and_spread, results_of, rows_of
+from .comparison_results import NOT_RUN, VariantResult, keys_of, mean_and_spread, results_of, rows_of, views_gain
 from .comparison_runs import Change, Comparison, Part
 
 NAME = "augmentation-cifar10"
@@ -79,11 +80,12 @@ def images_worth(errors: Mapping[int, float], error: float) -> float | None:
 
 
 def rows_with_views(found: Mapping[str, VariantResult]) -> list[list[str]]:
-    """For a table: training error, test error, its difference to "both", error with ten views, their gain."""
+    """For a table: training error, test error, how much better it is than of "neither", error with ten views, their
+    gain."""
     rows = []
-    for key, row in zip(LABELS, rows_of(found, LABELS), strict=True):
+    for key, row in zip(LABELS, rows_of(found, LABELS, than="neither"), strict=True):
         ten = found[key].views_error("ten") if key in found else {}
-        gain = str(difference(found[key].test_error, ten)) if ten else NOT_RUN
+        gain = told(views_gain(found[key])) if ten else NOT_RUN
         rows.append([*row[:4], mean_and_spread(ten.values()) if ten else NOT_RUN, gain])
     return rows
 

@@ -10,9 +10,10 @@ import math
 import statistics
 
 import torch
+from scipy import stats
 
 from ..errors import SettingError
-from .comparison_results import T95, VariantResult
+from .comparison_results import VariantResult
 
 # Of the normal distribution: 95% within this many deviations, and 80% below the second.
 TWO_SIDED, EIGHTY = 1.96, 0.84
@@ -69,7 +70,7 @@ def share_found(effect: float, spread: float, seeds: int, tries: int = 4000) -> 
         raise SettingError(f"{seeds} seeds, spread {spread}: an interval takes 2 seeds or more, and a spread above 0")
     generator = torch.Generator().manual_seed(0)
     drawn = effect + spread * torch.randn(tries, seeds, generator=generator, dtype=torch.float64)
-    reach = T95[min(seeds, len(T95)) - 1] * drawn.std(1) / math.sqrt(seeds)
+    reach = float(stats.t.ppf(0.975, seeds - 1)) * drawn.std(1) / math.sqrt(seeds)
     return float((drawn.mean(1) > reach).double().mean())
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from .. import records
 from ..datasets import ImageSet
 from ..errors import RecordError, SettingError
+from ..training.folder import differences
 from .one_run import image_set
 
 
@@ -36,15 +37,19 @@ def recorded_before(
 ) -> dict[str, Any]:
     """The record of `run` in `out`, to go on from, or {}.
 
-    Raises RecordError if it was recorded with another configuration, or on other images than those of `checksum`.
+    Raises RecordError, naming both sides, if it was recorded with another configuration, or on other images than those
+    of `checksum`.
     """
     record = records.load(experiment, run, out)
     if not record:
         return {}
     wanted = records.rounded(configuration)
-    held = {key: record["configuration"].get(key) for key in wanted}
-    differs = "with other settings" if held != wanted else ""
-    differs = differs or ("on other images" if record["dataset"]["checksum"] != checksum else "")
+    held, differs = {key: record["configuration"].get(key) for key in wanted}, ""
+    if there := next(differences(held, wanted), None):
+        where, then, now = there
+        differs = f"with other settings: {where} {then}, not {now}"
+    elif (there := record["dataset"]["checksum"]) != checksum:
+        differs = f"on other images: those of {there}, not of {checksum}"
     if differs:
         path = out / experiment / f"{run}.json"
         raise RecordError(f"{path} was recorded {differs}; move it away or use another --out folder")

@@ -23,7 +23,7 @@ from ..devices import keep_freed_memory
 from ..errors import SettingError, TrainingError
 from ..train import OnPoint, TrainResult, TrainSettings, error_rate, fit
 from ..view_measures import views_error
-from .one_run import Workplace, image_set, stop_if_asked
+from .one_run import STOPPED, Stopped, Workplace, image_set, stop_if_asked
 from .pixels import Scale, fitted_scale, with_noise
 from .watching import keys_in, watching
 
@@ -150,7 +150,8 @@ class Variant:
     def configuration(self) -> dict[str, Any]:
         """What must be equal for a record to be continued. More seeds may be asked for later."""
         terms = {name: value for name, value in asdict(self.terms).items() if (name, value) not in LATER.items()}
-        return {"net": asdict(self.net), "terms": terms, "label": self.label}
+        net = {name: value for name, value in asdict(self.net).items() if value is not None}  # None: as ever
+        return {"net": net, "terms": terms, "label": self.label}
 
 
 def settings_of(terms: Terms, net: NetConfig, **others: Any) -> TrainSettings:
@@ -172,10 +173,12 @@ def run_trial(trial: Trial, place: Workplace) -> dict[str, Any]:
         test_key = "held_out_error"
     stem = trial.label.replace(" ", "_")
     checkpoints = [place.checkpoints / f"{stem}.{stage}.pt" for stage in range(len(trial.terms.stages))]
-    outcome = trained(trial, train, judged, test_key, place.device, checkpoints)
-    if outcome["ended"] != "stopped":
-        for path in checkpoints:
-            path.unlink(missing_ok=True)
+    try:
+        outcome = trained(trial, train, judged, test_key, place.device, checkpoints)
+    except Stopped:
+        return STOPPED
+    for path in checkpoints:
+        path.unlink(missing_ok=True)
     return outcome | {"threads": place.threads, "pilot": trial.pilot}
 
 
@@ -205,8 +208,6 @@ def trained(
     try:
         for stage, (settings, checkpoint) in enumerate(zip(stages_of(trial), checkpoints, strict=False)):
             results.append(one_stage(net, images, settings, noisy, trial.seed + 1000 * stage, device, checkpoint, look))
-            if results[-1].ended == "stopped":
-                return outcome | {"ended": "stopped"}
     except TrainingError as error:
         if error.step is None:
             raise

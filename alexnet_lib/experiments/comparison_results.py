@@ -5,9 +5,8 @@ Used by "Local response normalisation" and "Overlapping pooling" (sections 3.3, 
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,14 @@ from torch import nn
 from .. import records
 from ..datasets import ImageSet
 from ..devices import keep_freed_memory
+from ..effects import Effect, Sample, compared, paired, told
 from ..origin import NOT_RUN
 from ..train import fit
 from .comparison import NetConfig, Terms, centre_error, groups_of, settings_of, training_images
 from .pixels import Scale, fitted_scale, with_noise
 from .watching import watching
 
-# Student's t for a 95% interval of a mean, by the number of seeds; the last one serves for more of them.
-T95 = (math.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+AT_GUESSING = 0.02  # so near to the error of guessing, or above it, a network has learned nothing: a line of ours
 
 
 @dataclass(frozen=True)
@@ -74,58 +73,67 @@ class VariantResult:
         return [(one["curve"]["passes"], one["curve"]["pass_error"]) for one in runs]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """How much higher one variant's numbers are than another's, over the seeds both have: mean and standard error."""
-
-    mean: float
-    standard_error: float | None
-    seeds: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95% interval of the mean over seeds, by Student's t; endless for one seed."""
-        reach = T95[min(self.seeds, len(T95)) - 1]
-        reach = math.inf if self.standard_error is None else reach * self.standard_error
-        return self.mean - reach, self.mean + reach
-
-    def verdict(self, expected_sign: int) -> str:
-        """Is the sign the expected one: "agrees" or "differs", or "undecided" where 0 is inside the 95% interval."""
-        low, high = self.interval
-        if low <= 0 <= high:
-            return "undecided"
-        return "agrees" if self.mean * expected_sign > 0 else "differs"
-
-    def __str__(self) -> str:
-        """In points: "-0.42 ± 0.15 (3 seeds)"."""
-        if self.standard_error is None:
-            return f"{100 * self.mean:+z.2f} (1 seed)"
-        return f"{100 * self.mean:+z.2f} ± {100 * self.standard_error:.2f} ({self.seeds} seeds)"
+Numbers = Callable[[VariantResult], Mapping[int, float]]
 
 
-def difference(one: Mapping[int, float], other: Mapping[int, float]) -> Difference | None:
-    """`one` less `other`, seed by seed; None where they have no seed in common."""
-    pairs = [one[seed] - other[seed] for seed in sorted(one) if seed in other]
-    if not pairs:
+def test_error(result: VariantResult) -> Mapping[int, float]:
+    """By seed, of the test images' centres."""
+    return result.test_error
+
+
+test_error.__test__ = False  # pytest would take it for a test where it is imported
+
+
+def gap(result: VariantResult) -> Mapping[int, float]:
+    """Test error less training error, by seed."""
+    return result.gap
+
+
+ON_TEST_IMAGES = (test_error, gap)  # of the numbers that are compared, those that are counted on test images
+
+
+def sample_of(result: VariantResult, numbers: Numbers = test_error) -> Sample:
+    """A variant's numbers by seed; of errors on test images, how many these are, as such a record has no more."""
+    values = tuple(numbers(result).values())
+    if numbers not in ON_TEST_IMAGES:
+        return Sample(values)
+    mean = statistics.mean(result.test_error.values())
+    return Sample(values, images=result.record["dataset"]["test_images"], mean_error=mean)
+
+
+def effect_of(tested: VariantResult, without: VariantResult, numbers: Numbers = test_error) -> Effect | None:
+    """How much lower the numbers of `tested` are than those of `without`, with its chance by seeds and images; None
+    where there is one seed of each, or a network that learned nothing."""
+    if broken(tested.record) or broken(without.record):
         return None
-    error = statistics.stdev(pairs) / math.sqrt(len(pairs)) if len(pairs) > 1 else None
-    return Difference(statistics.mean(pairs), error, len(pairs))
+    return compared(sample_of(tested, numbers), sample_of(without, numbers))
+
+
+def views_gain(result: VariantResult, views: str = "ten") -> Effect | None:
+    """By how much several views of the same networks err less than one of the centre; None for one seed."""
+    several = Sample(tuple(result.views_error(views).values()), images=sample_of(result).images)
+    return paired(several, sample_of(result))
+
+
+def at_guessing(error: float, classes: int) -> bool:
+    """Whether an error is one of a network that has learned nothing."""
+    return error > 1 - 1 / classes - AT_GUESSING
+
+
+def broken(record: Mapping[str, Any]) -> bool:
+    """Whether a run of a variant diverged, or ended at the error of guessing (where the record names its classes): it
+    has nothing to compare."""
+    classes = record["configuration"].get("classes")
+    stuck = bool(classes) and any(at_guessing(error, len(classes)) for error in record["result"]["test_error"])
+    return bool(record["result"].get("diverged")) or stuck
 
 
 def results_of(
     experiment: str, parts: Sequence[str], variants: Iterable[str], root: Path | None = None
 ) -> dict[str, VariantResult]:
-    """The complete records of the first of `parts` that has one of the first variant: {variant: result}.
-
-    {} where none is recorded yet. Parts are given the best first: the long run before the short one.
-    """
-    names = list(variants)
-    for part in parts:
-        found = {name: records.load(experiment, f"{part}_{name}", root) for name in names}
-        done = {name: VariantResult(one) for name, one in found.items() if one and one["result"]["complete"]}
-        if names and names[0] in done:
-            return done
-    return {}
+    """Those of the variants that are recorded in the part that is shown (`records.shown`): {variant: result}."""
+    found = records.shown(experiment, parts, root)
+    return {name: VariantResult(found[name]) for name in variants if name in found}
 
 
 def mean_and_spread(errors: Iterable[float]) -> str:
@@ -136,19 +144,32 @@ def mean_and_spread(errors: Iterable[float]) -> str:
     return f"{100 * statistics.mean(errors):.1f} ± {100 * statistics.stdev(errors):.1f} ({len(errors)} seeds)"
 
 
-def rows_of(results: Mapping[str, VariantResult], labels: Mapping[str, str]) -> list[list[str]]:
-    """For a table, a row a label: training error, test error, the test error's difference to the first, its rate."""
-    first = next(iter(results.values()), None)
+def rows_of(
+    results: Mapping[str, VariantResult], labels: Mapping[str, str], than: str | None = None
+) -> list[list[str]]:
+    """For a table, a row a label: training error, test error, how much better its test error is than that of `than`
+    (None: the first label's), and its rate."""
+    reference = results.get(next(iter(labels)) if than is None else than)
     rows = []
     for name, label in labels.items():
         found = results.get(name)
         if found is None:
             rows.append([label, NOT_RUN, NOT_RUN, NOT_RUN, "-"])
             continue
-        change = "-" if found is first else str(difference(found.test_error, first.test_error))
         errors = [mean_and_spread(by_seed.values()) for by_seed in (found.training_error, found.test_error)]
-        rows.append([label, *errors, change, f"{found.rate:g}"])
+        rows.append([label, *errors, better(found, reference), f"{found.rate:g}"])
     return rows
+
+
+def better(result: VariantResult, than: VariantResult | None, numbers: Numbers = test_error) -> str:
+    """By how many points a variant's numbers are lower than another's, with the 95% interval; "-" for its own."""
+    if than is None or result is than:
+        return "-"
+    effect = effect_of(result, than, numbers)
+    if effect is None:
+        nothing = broken(result.record) or broken(than.record)
+        return "learned nothing" if nothing else "1 seed of each: cannot tell"
+    return told(effect)
 
 
 def keys_of(results: Mapping[str, VariantResult]) -> list[str]:
@@ -188,7 +209,7 @@ def live_comparison(
 
     train: the images to use, all of them; `crop`: random crops and reflections, else the centres; `terms`: those of
     some variants instead, as to augmentation, decay, pixels and what is watched. The errors are those of centre crops,
-    in evaluation mode, of `train` and `test`. Ctrl-C returns what there is by then.
+    in evaluation mode, of `train` and `test`.
     """
     keep_freed_memory()
     runs: dict[str, list[LiveVariant]] = {name: [] for name in variants}
@@ -206,8 +227,6 @@ def live_comparison(
                 device=device, label=f"{name}, seed {seed}", progress=True, parameters=groups_of(net, settings),
                 on_point=look,
             )  # fmt: skip
-            if result.ended == "stopped":
-                return runs
             errors = [centre_error(net, some, scale, str(device)) for some in (train, test)]
             curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
             runs[name].append(LiveVariant(net, scale, *errors, result.seconds, curve, result.curve))

@@ -18,10 +18,11 @@ from .. import coadaptation as co
 from ..dropout import Dropout, seed_dropout
 from ..dropout_ensemble import Averages, DroppedStack, estimate, sampled_averages
 from ..dropout_nets import DropoutNet
+from ..effects import Sample
 from ..gradient_noise import gradients, noise_to_signal
 from ..optimiser import PaperSGD
 from ..train import train_step
-from .comparison_results import NOT_RUN, Difference, VariantResult, difference
+from .comparison_results import NOT_RUN, VariantResult
 from .watching import Course, courses, passes_to_settle, passes_until, times_as_long
 
 Sampled = tuple[Averages, list[Averages]]
@@ -174,7 +175,7 @@ def factors(passes: Passes, name: str, against: str = "none") -> str:
     return ", ".join(f"{factor:.1f}" for factor in found.values()) or "not reached"
 
 
-def change_in_passes(passes: Passes, name: str = "rate-0.5", against: str = "none") -> Difference | None:
-    """By how much the log of a variant's passes is higher than that of `against`, seed by seed; None without a pair."""
-    found = times_as_long(passes.get(name, {}), passes.get(against, {}))
-    return difference({seed: math.log(factor) for seed, factor in found.items()}, dict.fromkeys(found, 0.0))
+def log_passes(passes: Mapping[int, float | None]) -> Sample | None:
+    """By seed, the log of the passes; None where no seed came there."""
+    reached = [math.log(taken) for taken in passes.values() if taken]
+    return Sample(tuple(reached)) if reached else None

@@ -1,4 +1,4 @@
-"""The figures of "Results and ablations": changes as dots with intervals, errors of averages, and bells of chance."""
+"""The figures of "Results and ablations": effects with their intervals, errors of averages, and bells of chance."""
 
 from __future__ import annotations
 
@@ -10,26 +10,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..style import FOREGROUND, PALETTE, style_at
-from .imagenet_results import Change
+from .evidence_results import Average
+from .imagenet_results import Compared
 
-REACH = 8.0  # points to either side; what is farther out is written at the edge
+REACH = 6.0  # points to either side; what is farther out is written at the edge
 
 
-def draw_changes(rows: Sequence[Change]) -> Figure:
-    """For each ablation, in points of top-1 error: ours with its intervals, the paper's, and that of the 2012 logs.
-
-    Thick: the 95% interval over seeds; thin: what the validation images alone can do to one pair of networks.
-    """
-    fig, ax = plt.subplots(figsize=(7.2, 0.42 * len(rows) + 1.5))
+def draw_effects(rows: Sequence[Compared]) -> Figure:
+    """For each question, in points better with what is asked about: ours with its 95% interval, the paper's, and that
+    of the 2012 logs. Grey: effects that our test would mostly have missed."""
+    fig, ax = plt.subplots(figsize=(5.4, 0.52 * len(rows) + 1.4))
     ax.axvline(0, color=FOREGROUND, linewidth=0.9)
     for place, row in enumerate(rows):
-        _dot(ax, row.paper, place - 0.22, "paper", "crimson", "D")
-        _dot(ax, row.logs, place - 0.22, "logs of 2012", "orange", "s", hollow=True)
+        at = place + 0.22
+        if row.detectable is not None:
+            ends = min(REACH, 100 * row.detectable)
+            ax.fill_betweenx([at - 0.18, at + 0.18], -ends, ends, color=FOREGROUND, alpha=0.12, linewidth=0)
+        ax.text(-REACH, place - 0.16, row.label if row.ours else f"{row.label}: not yet run", fontsize=9, va="center")
+        _dot(ax, row.paper, at, "paper", "crimson", "D")
+        _dot(ax, row.logs, at, "logs of 2012", "orange", "s", hollow=True)
         if row.ours is not None:
-            _interval(ax, row, place + 0.14)
-            _dot(ax, row.ours.mean, place + 0.14, "ours", "blue", "o")
-    ax.set_yticks(range(len(rows)), [row.label for row in rows])
-    ax.set(xlabel="change of the top-1 error (points)", xlim=(-REACH - 0.6, REACH + 0.6), ylim=(len(rows) - 0.4, -0.6))
+            inside = [max(-REACH, min(REACH, 100 * end)) for end in row.ours.interval]
+            ax.plot(inside, [at, at], color=PALETTE["blue"], marker="", linestyle="-", linewidth=2.5)
+            _dot(ax, row.ours.size, at, "ours", "blue", "o")
+    ax.set_yticks([])
+    ax.set(xlabel="points better with it", xlim=(-REACH - 0.2, REACH + 0.2), ylim=(len(rows) - 0.4, -0.6))
     named = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     fig.legend(named.values(), named, loc="outside lower center", ncols=3)
     return fig
@@ -43,33 +48,21 @@ def _dot(ax: Axes, share: float | None, place: float, name: str, colour: str, ma
     ax.plot(at, place, color=PALETTE[colour], marker=marker, linestyle="", markevery=1, label=name, **face)
     if at != 100 * share:
         side = "right" if at > 0 else "left"
-        beside = at - math.copysign(0.1, at), place - 0.1
+        beside = at - math.copysign(0.15, at), place - 0.1
         ax.annotate(f"{100 * share:+.0f} ", beside, ha=side, va="bottom", fontsize=9)
 
 
-def _interval(ax: Axes, row: Change, place: float) -> None:
-    look = {"color": PALETTE["blue"], "marker": "", "linestyle": "-"}
-    thin = row.ours.mean - row.by_images, row.ours.mean + row.by_images
-    thick = row.ours.interval if row.ours.seeds > 1 else None
-    for ends, width in ((thin, 1.0), (thick, 3.5)):
-        if ends is not None:
-            inside = [max(-REACH - 0.6, min(REACH + 0.6, 100 * end)) for end in ends]
-            ax.plot(inside, [place, place], linewidth=width, **look)
-
-
-def draw_averages(lines: Mapping[str, Sequence[float]], alone: Mapping[str, Sequence[float]]) -> Figure:
-    """Errors in per cent against how many networks were averaged; at 1, each network alone as a dot.
-
-    lines: {views or data: errors as shares of 1, 2, ... networks}; alone: the same keys.
-    """
+def draw_averages(lines: Mapping[str, Sequence[Average]]) -> Figure:
+    """Errors in per cent against how many networks were averaged: the mean over all choices of them, and in a band
+    the lowest and highest choice. lines: {name: of 1, 2, ... networks}."""
     fig, ax = plt.subplots()
     most = 1
-    for place, (name, errors) in enumerate(lines.items()):
-        style, counts = style_at(place, every=1), range(1, len(errors) + 1)
-        ax.plot(counts, [100 * error for error in errors], label=name, **style)
-        dots = style | {"linestyle": "", "alpha": 0.5, "markersize": 4}
-        ax.plot([1 + 0.06 * (place + 1)] * len(alone[name]), [100 * error for error in alone[name]], **dots)
-        most = max(most, len(errors))
+    for place, (name, averages) in enumerate(lines.items()):
+        style, counts = style_at(place, every=1), [one.networks for one in averages]
+        ax.plot(counts, [100 * one.top1 for one in averages], label=name, **style)
+        band = [[100 * getattr(one, end) for one in averages] for end in ("lowest", "highest")]
+        ax.fill_between(counts, *band, color=style["color"], alpha=0.15, linewidth=0)
+        most = max(most, *counts)
     ax.set(xlabel="networks averaged", ylabel="top-1 error (%)", xticks=range(1, most + 1))
     if lines:
         ax.legend()

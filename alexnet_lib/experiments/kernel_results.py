@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from scipy import stats
 
+from ..effects import LEVEL
 from ..kernels import KINDS, Specialisation, specialisation
 from .comparison_results import VariantResult
-from .imagenet_results import found, largest
 from .imagenet_runs import load_beside
 from .kernels import EXPERIMENT, LABELS
 
 
 def variants(root: Path | None = None) -> dict[str, VariantResult]:
-    """The variants of `kernels` that are recorded, at the best size that is; {} if there is none."""
-    return found(EXPERIMENT, largest(EXPERIMENT, root), root)
+    """The variants of `kernels` that are shown; {} if there is none."""
+    found = EXPERIMENT.shown(root)
+    return {name: VariantResult(found[name]) for name in EXPERIMENT.variants if name in found}
 
 
 def tables(result: VariantResult) -> dict[int, dict[str, Any]]:
@@ -63,19 +66,28 @@ def moments(kept: Mapping[str, torch.Tensor]) -> dict[int, torch.Tensor]:
 def kind_rows(results: Mapping[str, VariantResult]) -> list[list[str]]:
     """For a table, a row a variant and seed: the share of each of KINDS, and the mean colour share."""
     return [
-        [f"{LABELS[name]}, seed {seed}", *(f"{share:.0%}" for share in kinds(table).values()),
-         f"{sum(table['colour_share']) / len(table['colour_share']):.2f}"]
+        kind_row(f"{LABELS[name]}, seed {seed}", table)
         for name, result in results.items()
         for seed, table in tables(result).items()
-    ]  # fmt: skip
+    ]
+
+
+def kind_row(label: str, table: Mapping[str, Any]) -> list[str]:
+    """The row of one table of kernels."""
+    mean = statistics.mean(table["colour_share"])
+    return [label, *(f"{share:.0%}" for share in kinds(table).values()), f"{mean:.2f}"]
 
 
 def column_rows(results: Mapping[str, VariantResult]) -> list[list[str]]:
     """For a table, a row a variant: by seed the second half's colour less the first's, in points, with that run's p;
-    the mean of their sizes; what chance gives; p of all runs."""
+    the mean of their sizes; what chance gives; p of all runs; how many runs are beyond chance by themselves, with the
+    95% interval of the share of such runs."""
     rows = []
     for name, result in results.items():
-        one = apart(result)
-        by_seed = ", ".join(f"{100 * run.differences[0]:+.1f} (p {run.p:.2f})" for run in apart_by_run(result))
-        rows.append([LABELS[name], by_seed, f"{100 * one.size:.1f}", f"{100 * one.by_chance:.1f}", f"{one.p:.4f}"])
+        one, runs = apart(result), apart_by_run(result)
+        by_seed = ", ".join(f"{100 * run.differences[0]:+.1f} (p {run.p:.2g})" for run in runs)
+        beyond = sum(run.p < LEVEL for run in runs)
+        low, high = stats.binomtest(beyond, len(runs)).proportion_ci()
+        rows.append([LABELS[name], by_seed, f"{100 * one.size:.1f}", f"{100 * one.by_chance:.1f}", f"{one.p:.4f}",
+                     f"{beyond} of {len(runs)} ({low:.0%} to {high:.0%})"])  # fmt: skip
     return rows

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import learning_cifar10 as experiment
-from .comparison_results import NOT_RUN, VariantResult, mean_and_spread, results_of
+from .comparison_results import NOT_RUN, Numbers, VariantResult, mean_and_spread, results_of
 
 Found = Mapping[str, VariantResult]
-Numbers = Callable[[VariantResult], Mapping[int, float]]
 EARLY = 2  # passes: the paper says "early stages" and no more
 
 
@@ -38,14 +37,6 @@ def early_error(result: VariantResult) -> dict[int, float]:
 def training_error(result: VariantResult) -> dict[int, float]:
     """By seed, of the training images' centres after training."""
     return result.training_error
-
-
-def test_error(result: VariantResult) -> dict[int, float]:
-    """By seed, of the test images' centres."""
-    return result.test_error
-
-
-test_error.__test__ = False  # pytest would take it for a test where it is imported
 
 
 def rows_of(found: Found, names: Mapping[str, object], *numbers: Numbers) -> list[list[str]]:

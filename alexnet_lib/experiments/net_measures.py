@@ -81,12 +81,6 @@ class Measures:
         }  # fmt: skip
 
 
-def best_recorded(study: Study, run: str, root: Path | None = None) -> dict[str, Any]:
-    """The record of a study's `run` at the best size that has one, with a seed at least; {} if there is none."""
-    found = (records.load(study.name, f"{size.name}_{run}", root) for size in study.sizes)
-    return next((one for one in found if one and one["result"]["seeds"]), {})
-
-
 def kept_path(record: Path, seed: int = 0) -> Path:
     """Where the tensors of one seed stay beside a record."""
     return record.with_name(f"{record.stem}_seed-{seed}.safetensors")

@@ -72,12 +72,13 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
         )  # fmt: skip
         if result.ended in ("target", "cap"):
             result.test_error = error_rate(net, test.images, test.labels, scale, place.device)
+    except Stopped:
+        return STOPPED
     except TrainingError as error:
         if error.step is None:
             raise
         diverged_at, result = error.step, TrainResult(ended="diverged", seconds=time.perf_counter() - began)
-    if result.ended != "stopped":
-        checkpoint.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return outcome_of(unit, result, diverged_at, place)
 
 
@@ -122,13 +123,23 @@ def outcome_of(unit: Unit, result: TrainResult, diverged_at: int | None, place: 
     }
 
 
+class Stopped(Exception):
+    """The runs are to end; what a run had saved by then stays. Raised and caught within a worker process."""
+
+
+STOPPED = {"ended": "stopped"}  # the outcome of a run that was
 _stop: Event | None = None
 
 
+def asked_to_stop() -> bool:
+    """In a worker process: whether the runs are to end."""
+    return _stop is not None and _stop.is_set()
+
+
 def stop_if_asked() -> None:
-    """In a worker process: raise KeyboardInterrupt, which `fit` knows, when the runs are to end."""
-    if _stop is not None and _stop.is_set():
-        raise KeyboardInterrupt
+    """In a worker process: raise Stopped when the runs are to end."""
+    if asked_to_stop():
+        raise Stopped
 
 
 def start_worker(stop: Event) -> None:

@@ -83,10 +83,14 @@ def _seeds(count: int) -> str:
 
 def result_of(
     experiment: str, nonlinearity: str, start: str = "2012", pixels: str = "0-255", architecture: str = "80sec",
-    root: Path | None = None,
+    root: Path | None = None, images: int | None = None,
 ) -> RaceResult | None:  # fmt: skip
-    """The recorded result of one contender, or None where it is not yet run (or its sweep is not through)."""
-    record = records.load(experiment, f"{architecture}_{start}_{pixels}_{nonlinearity}", root)
+    """The recorded result of one contender, or None where it is not yet run (or its sweep is not through).
+
+    images: how many training images it had (None: all).
+    """
+    some = f"_{images}-images" if images else ""
+    record = records.load(experiment, f"{architecture}_{start}_{pixels}_{nonlinearity}{some}", root)
     if not record or not record["result"]["sweep_done"]:
         return None
     return RaceResult(record)

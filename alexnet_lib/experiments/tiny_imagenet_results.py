@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from . import tiny_imagenet as experiment
-from .comparison_results import NOT_RUN, VariantResult, mean_and_spread, results_of
+from .comparison_results import NOT_RUN, VariantResult, mean_and_spread
 
 Curve = Mapping[str, Sequence[float]]
 
 
 def recorded(root: Path | None = None) -> VariantResult | None:
-    """The run of the largest size that is complete; None where none is recorded."""
-    sizes = [size.name for size in experiment.EXPERIMENT.sizes]
-    return results_of(experiment.NAME, sizes, ["paper"], root).get("paper")
+    """The run that is shown; None where none is recorded."""
+    found = experiment.EXPERIMENT.shown(root).get("paper")
+    return VariantResult(found) if found else None
 
 
 def curves_of(result: VariantResult | None) -> list[Curve]:

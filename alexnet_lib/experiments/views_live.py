@@ -30,7 +30,7 @@ def train_both(
 ) -> dict[str, LiveVariant]:  # fmt: skip
     """The same small net twice: from random crops and reflections of `size`, and from the centres as they are.
 
-    Errors are those of centre crops. The networks end on the CPU. Ctrl-C returns what there is by then.
+    Errors are those of centre crops. The networks end on the CPU.
     """
     keep_freed_memory()
     scale = PixelScale.fit(train.images, "unit")
@@ -43,8 +43,6 @@ def train_both(
         result = fit(
             net, images, train.labels, settings, scale, seed=seed, device=device, label=name, progress=True
         )  # fmt: skip
-        if result.ended == "stopped":
-            return runs
         errors = [error_rate(net, centre(x.images, size, size), x.labels, scale, device) for x in (train, test)]
         curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
         runs[name] = LiveVariant(net.cpu().eval(), scale, *errors, result.seconds, curve, result.curve)

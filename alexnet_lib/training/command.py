@@ -7,20 +7,21 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..bench import check_counts
-from ..devices import describe_device, keep_freed_memory, pick_device
+from ..devices import AUTO, describe_device, keep_freed_memory, pick_device, pick_dtype, slowdown
 from ..errors import DataError, SettingError, TrainingError
 from ..imagenet_reader import PreparedImages
 from ..two_gpu import check_splits
 from .engine import Cadence, Training
 from .evaluation import check_classes, count_errors, load_weights
-from .folder import RunFolder
-from .processes import join
+from .folder import RunFolder, read_settings
+from .processes import Group, join
 from .recipes import Recipe, changes_of, named, recipe_of
 from .report import Report
 
@@ -42,6 +43,7 @@ def train(args: argparse.Namespace) -> int:
             keep_freed_memory()
             if args.compile == "reduce-overhead":
                 raise SettingError("--compile reduce-overhead works by CUDA graphs, on a GPU; give --compile alone")
+        recipe = settled(recipe, device, args.out, group)
         sets = _sets(Path(args.data), recipe)
         folder = RunFolder(args.out, settings_of(recipe, sets[0], args.seed))
         cadence = Cadence(log=args.log_every, save=args.save_every, keep=args.keep_every)
@@ -51,6 +53,22 @@ def train(args: argparse.Namespace) -> int:
             with folder.held() if group.first else nullcontext(), asked_to_stop() as asked:
                 training.should_stop = lambda: bool(asked)
                 return _run(training)
+
+
+def settled(recipe: Recipe, device: torch.device, folder: Path, group: Group = Group()) -> Recipe:  # noqa: B008
+    """The recipe with the type that "auto" comes to: that of the run in the folder, else the quicker one here."""
+    if recipe.dtype != AUTO:
+        return recipe
+    dtype = None
+    if group.first:
+        if (folder / "settings.json").is_file():
+            dtype = read_settings(folder)["recipe"]["dtype"]
+            print(f"computing in {dtype}, as the run was begun")
+        else:
+            dtype = pick_dtype(AUTO, device)
+            print(f"computing in {dtype}: bfloat16 takes {slowdown(device):.2f} times as long as float32 here")
+        sys.stdout.flush()
+    return replace(recipe, dtype=group.same_for_all(dtype))
 
 
 def _sets(data: Path, recipe: Recipe) -> tuple[PreparedImages, PreparedImages | None]:

@@ -57,6 +57,7 @@ class Training:
     feed: str = "auto"
     compiled: str = ""  # a mode of torch.compile, or not at all
     report: Callable[[dict[str, Any]], None] = lambda event: None
+    measure: Callable[[], dict[str, float]] = dict  # at the end of each pass, for the log
     should_stop: Callable[[], bool] = lambda: False
 
     def __post_init__(self) -> None:
@@ -209,7 +210,7 @@ class Training:
             event |= {f"val_ten_top{k}": share for k, share in self.validate("ten").shares.items()}
         improved = error is not None and error < self.best
         self.best = min(self.best, error) if error is not None else self.best
-        self._tell(event | {"decision": decision, "seconds": self.seconds})
+        self._tell(event | self.measure() | {"decision": decision, "seconds": self.seconds})
         self._keep_weights(number + 1, improved or self.val is None)
         self._save()
         self._told = (time.monotonic(), self.step)  # validation is not training speed

@@ -61,7 +61,7 @@ class RunFolder:
             raise SettingError(f"--out {self.folder} is not empty and holds no run: give a folder of its own")
 
     def _compare(self, begun: dict[str, Any]) -> None:
-        differs = list(_differences(begun, self.settings))
+        differs = list(differences(begun, self.settings))
         if differs:
             where, then, now = differs[0]
             raise SettingError(
@@ -167,9 +167,10 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return events
 
 
-def _differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two settings differ, such as "recipe.net.norm", with what was there and what is now."""
     if isinstance(then, dict) and isinstance(now, dict):
         for key in {**then, **now}:
-            yield from _differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
+            yield from differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
     elif then != now:
         yield where, then, now

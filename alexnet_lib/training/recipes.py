@@ -15,7 +15,7 @@ from torch import nn
 
 from ..augment import AugmentBatch, ColorPCA, PCALighting, PixelScale
 from ..config import AlexNetConfig, ResponseNorm
-from ..devices import DTYPES
+from ..devices import AUTO, DTYPES
 from ..errors import SettingError
 from ..imagenet_reader import PreparedImages
 from ..optimiser import RECIPES as GROUPS
@@ -43,7 +43,8 @@ class Recipe:
     "eigenvalue" (the text; on pixels of 0-1) or "none"; lighting_divide: what lit pixels are divided by;
     lighting_until: the last pass that has it (None: all). mean_at: "centre" or "crop", of AugmentBatch. unit_pixels:
     divide by the training pixels' deviation. smoothing: of labels, 0 to 1. dtype: in which the network computes,
-    "float32" or "bfloat16" (autocast; weights stay float32). SettingError names a field that does not fit.
+    "float32", "bfloat16" (autocast; weights, updates, sums of LRN and losses stay float32) or "auto", which a run
+    settles at its begin: the quicker one there. SettingError names a field that does not fit.
     """
 
     name: str = "paper"
@@ -71,7 +72,7 @@ class Recipe:
     def __post_init__(self) -> None:
         check_rate(self.rate)
         for name, allowed in (("groups", GROUPS), ("schedule", SCHEDULES), ("lighting", LIGHTINGS),
-                              ("mean_at", MEAN_AT), ("dtype", DTYPES)):  # fmt: skip
+                              ("mean_at", MEAN_AT), ("dtype", (AUTO, *DTYPES))):  # fmt: skip
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{name} {getattr(self, name)!r} is not known; use one of {', '.join(allowed)}")
         for name in ("batch", "passes", "patience"):
@@ -164,7 +165,7 @@ NAMED: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (paper, code201
 
 
 def named(name: str, changes: Iterable[str] = ()) -> Recipe:
-    """A recipe by its name, with changes such as "rate=0.005", "schedule=cosine" or "net.norm=none" made to it.
+    """A recipe by its name, with changes such as "rate=0.005", "net.norm=none" or "net.lrn.alpha=0" made to it.
 
     SettingError: a recipe or a field that is not known, or a value that does not fit.
     """
@@ -173,11 +174,15 @@ def named(name: str, changes: Iterable[str] = ()) -> Recipe:
     recipe = NAMED[name]()
     of_recipe: dict[str, Any] = {}
     of_net: dict[str, Any] = {}
+    of_lrn: dict[str, Any] = {}
+    owners = {"net.lrn.": (ResponseNorm, of_lrn), "net.": (AlexNetConfig, of_net), "": (Recipe, of_recipe)}
     for change in changes:
         key, equals, text = change.partition("=")
-        inside = key.startswith("net.")
-        cls, into = (AlexNetConfig, of_net) if inside else (Recipe, of_recipe)
-        into[key.removeprefix("net.")] = _value(cls, key.removeprefix("net."), text if equals else None, change)
+        prefix = next(prefix for prefix in owners if key.startswith(prefix))
+        (cls, into), name = owners[prefix], key.removeprefix(prefix)
+        into[name] = _value(cls, prefix, name, text if equals else None, change)
+    if of_lrn:
+        of_net["lrn"] = replace(recipe.net.lrn, **of_lrn)
     if of_net:
         of_recipe["net"] = replace(recipe.net, **of_net)
     return replace(recipe, **of_recipe)
@@ -188,13 +193,12 @@ def changes_of(given: Iterable[str] | None, **own: object) -> list[str]:
     return [*(given or ()), *(f"{name}={value}" for name, value in own.items() if value is not None)]
 
 
-def _value(cls: type, name: str, text: str | None, change: str) -> Any:
+def _value(cls: type, prefix: str, name: str, text: str | None, change: str) -> Any:
     kinds = typing.get_type_hints(cls)
     settable = [f.name for f in fields(cls) if f.name not in ("name", "net", "lrn", "blocks")]
     if name not in settable or text is None:
-        where = "net." if cls is AlexNetConfig else ""
         raise SettingError(
-            f"--set {change}: give FIELD=VALUE, with a field out of {where}{f', {where}'.join(settable)}"
+            f"--set {change}: give FIELD=VALUE, with a field out of {prefix}{f', {prefix}'.join(settable)}"
         )
     try:
         return _parsed(kinds[name], text.strip())
