@@ -112,6 +112,27 @@ def load(experiment: str, run: str | None = None, root: Path | None = None) -> d
     return {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
 
 
+def shown(experiment: str, parts: Sequence[str], root: Path | None = None) -> dict[str, dict[str, Any]]:
+    """The records of an experiment that are shown of it, wherever that is: {variant: record}.
+
+    A run is PART_VARIANT, and the parts are given the best first: the long run before the short one. It is the part
+    that has most variants with all their seeds, then most with one at least; the first of equal ones. So a better part
+    takes another's place as a whole and not variant by variant. Of the part, the records with all their seeds; where
+    it has none of them, those with one at least. {} where no part has a seed.
+    """
+    by_part: dict[str, dict[str, dict[str, Any]]] = {part: {} for part in parts}
+    for run, record in load(experiment, root=root).items():
+        part = next((part for part in parts if run.startswith(f"{part}_")), None)
+        if part is not None and record["result"].get("seeds"):
+            by_part[part][run.removeprefix(f"{part}_")] = record
+
+    def complete(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: record for name, record in found.items() if record["result"]["complete"]}
+
+    best = max(by_part.values(), key=lambda found: (len(complete(found)), len(found)), default={})
+    return complete(best) or best
+
+
 def circumstances(device: str, command: str) -> dict[str, Any]:
     """What every record says of where it came from: command, commit, date, device, versions."""
     return {

@@ -1,8 +1,8 @@
 """How every claim of the paper stands: our figure from the records, and a verdict found by a rule.
 
 The page "The claims" is made of this, and the chapters' tables of verdicts can be (`rows`), so that the two cannot say
-different things. A claim has one rule or several, the test nearest to the paper's own first; the first that found
-something gives the claim its verdict, unless it only stands beside.
+different things. A claim has one rule or several; of those that may decide, the one that could have seen the
+smallest effect gives the claim its verdict, and the others stand beside.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ def judge(claim: str, root: Path | None = None) -> Judgement:
 
 
 def rows(*claims: str, root: Path | None = None) -> list[list[str]]:
-    """For a chapter's table, a row a finding: claim and what was compared, our figure with its data, the verdict.
-
-    Without a figure there is a dash, with the data that it would be of.
-    """
+    """For a chapter's table, a row a finding: claim and what was compared; our figure, what the test could have seen
+    and its data; the verdict. Without a figure there is a dash, with the data that it would be of."""
     return [
-        [f"{name}: {one.what}", (one.figure or "-") + (f" ({one.data})" if one.data else ""), str(one.verdict)]
-        for name in claims
-        for one in judge(name, root).findings
+        [f"{name}: {one.what}", _ours(one), one.said] for name in claims for one in judge(name, root).findings
     ]
+
+
+def _ours(one: Finding) -> str:
+    could = f"; could have seen {one.could_see}" if one.could_see else ""
+    return (one.figure or "-") + could + (f" ({one.data})" if one.data else "")
 
 
 def records_of(*claims: str, root: Path | None = None) -> list[str]:

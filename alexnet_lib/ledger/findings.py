@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +17,9 @@ class Verdict(StrEnum):
 
     AGREES = "agrees"
     IN_DIRECTION = "agrees in direction"
-    UNDECIDED = "undecided"
+    SMALLER = "smaller"
+    TOO_WEAK = "too weak to tell"
+    BROKEN = "broken run"
     DIFFERS = "differs"
     NOT_TESTED = "not tested"
     NOT_RUN = origin.NOT_RUN
@@ -26,13 +29,16 @@ MEANINGS = {
     Verdict.AGREES: "the paper's figure comes out, by arithmetic or within our 95% interval on the data it is about",
     Verdict.IN_DIRECTION: "the effect goes the paper's way by more than chance (95%); its size is another, or was "
     "measured on other data",
-    Verdict.UNDECIDED: "what we measured may be chance (95%), of the seeds or of the test images, or there is one seed "
-    "only",
+    Verdict.SMALLER: "if there is an effect, it is smaller here than the paper's: our 95% interval ends below that, "
+    "and does not tell the effect from none",
+    Verdict.TOO_WEAK: "an effect as large as the paper's and none at all are both within our 95% interval: the test "
+    "has too few seeds or images",
+    Verdict.BROKEN: "a run diverged, or ended at the error of guessing: it learned nothing that could be compared",
     Verdict.DIFFERS: "another figure comes out, or the effect goes the other way by more than chance (95%)",
     Verdict.NOT_TESTED: "what the test would take cannot be had here",
     Verdict.NOT_RUN: "there is no record yet, or not all of those that the test compares",
 }
-FOUND = (Verdict.AGREES, Verdict.IN_DIRECTION, Verdict.UNDECIDED, Verdict.DIFFERS)
+FOUND = (Verdict.AGREES, Verdict.IN_DIRECTION, Verdict.SMALLER, Verdict.TOO_WEAK, Verdict.BROKEN, Verdict.DIFFERS)
 
 
 def settled(right: bool) -> Verdict:
@@ -42,7 +48,7 @@ def settled(right: bool) -> Verdict:
 
 def of_cases(going: Sequence[bool]) -> Verdict:
     """Of single cases, each of which goes the paper's way or not: all must, to agree in direction."""
-    return Verdict.IN_DIRECTION if all(going) else Verdict.UNDECIDED if any(going) else Verdict.DIFFERS
+    return Verdict.IN_DIRECTION if all(going) else Verdict.TOO_WEAK if any(going) else Verdict.DIFFERS
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,9 @@ class Finding:
     what: what was compared. figure: ours, in words, "" where there is none. data: what images, how many, and the seeds.
     why: why the verdict is what it is, and what cannot be concluded. records: the keys of those behind it. experiment,
     command: what makes them, the command "" if it is not written yet. decides: whether it may give the claim its
-    verdict, or only stands beside. weak: it rests on one seed or on a run that learned nothing, so any other decides.
+    verdict, or only stands beside. could_see: in words, the smallest effect that the test would have seen in four of
+    five tries, "" where it is no test of an effect; strength: how many times the paper's that is, so that less is more;
+    None where even that is not known. under: of SMALLER, in words, than what.
     """
 
     what: str
@@ -64,7 +72,14 @@ class Finding:
     experiment: str = ""
     command: str = ""
     decides: bool = True
-    weak: bool = False
+    could_see: str = ""
+    strength: float | None = 0.0
+    under: str = ""
+
+    @property
+    def said(self) -> str:
+        """The verdict in words: "smaller than 0.6 points"."""
+        return f"{self.verdict} than {self.under}" if self.under else str(self.verdict)
 
 
 @dataclass(frozen=True)
@@ -76,10 +91,12 @@ class Judgement:
 
     @property
     def deciding(self) -> Finding:
-        """The first that may decide and found something, one that is not weak if there is one; else the first."""
+        """Of those that may decide and found something, the one that could have seen the smallest effect; a broken one
+        only where there is no other. Where nothing was found, the first that may decide."""
         found = [one for one in self.findings if one.decides and one.verdict in FOUND]
-        sound = [one for one in found if not one.weak]
-        return (sound or found or self.findings)[0]
+        whole = [one for one in found if one.verdict is not Verdict.BROKEN] or found
+        waiting = [one for one in self.findings if one.decides]
+        return min(whole or waiting[:1], key=lambda one: math.inf if one.strength is None else one.strength)
 
     @property
     def verdict(self) -> Verdict:
@@ -129,3 +146,11 @@ def place_of(experiment: str) -> str:
     if experiment.startswith("bench "):
         return ""
     return "CIFAR-10" if experiment.endswith("cifar10") or experiment == "relu-vs-tanh" else "Tiny ImageNet"
+
+
+def about_seeds(found: Sequence[dict[str, Any]]) -> str:
+    """As `about`, with the test images and which record has how many seeds: "paper 10, no-lrn 6 seeds"."""
+    first = found[0]["dataset"]
+    seeds = ", ".join(f"{one['run'].rpartition('_')[2]} {len(one['result']['seeds'])}" for one in found)
+    return (f"{first['name']}, {first['images']:,} training and {first['test_images']:,} test images, "
+            f"{passes_of(found[0]):g} passes; seeds: {seeds}")  # fmt: skip

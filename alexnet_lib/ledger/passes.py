@@ -6,43 +6,50 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from ..effects import Sample, compared
 from ..experiments import dropout_cifar10 as dropout
 from ..experiments import dropout_results
-from ..experiments.comparison_results import difference
 from ..experiments.race_results import RaceResult, ratio, result_of
-from .paired import TIMES, Effect, Measured, all_of, records_of, variants
+from ..experiments.relu_vs_tanh import SOME_IMAGES
+from .judging import TIMES, Measured, Test, all_of, asked, records_of, variants
 
 RACE, TARGET = "relu-vs-tanh", 0.25
-SIX_TIMES = math.log(6)  # the paper's figure for C01
+SIX_TIMES, TWO_TIMES = math.log(6), math.log(2)  # the paper's figures for C01 and C17
+# Which networks, and of how many images the records are that are looked for first.
 ARCHITECTURES = ("80sec", "18pct", "deep")
 
 
 def tanh_over_relu(
     architecture: str = "80sec", start: str = "2012", pixels: str = "0-255"
 ) -> Callable[[Path | None], Measured | None]:
-    """A `measure`: the log of how many times as many passes tanh takes, seed by seed. A run that did not get there
-    within its cap counts as the cap, so the factor is then at least that."""
+    """A `measure`: the log of how many times as many passes tanh takes. A run that did not get there within its cap
+    counts as the cap, so the factor is then at least that. On all images where that is recorded, else on some."""
 
     def measure(root: Path | None) -> Measured | None:
-        slow, fast = (result_of(RACE, name, start, pixels, architecture, root) for name in ("tanh", "relu"))
-        if slow is None or fast is None:
+        for images in (None, SOME_IMAGES):
+            slow, fast = (result_of(RACE, name, start, pixels, architecture, root, images) for name in ("tanh", "relu"))
+            if slow is not None and fast is not None:
+                break
+        else:
             return None
         found = ratio(slow, fast, TARGET)
-        change = found and difference(log_passes(slow), log_passes(fast))
-        figure = f"{found} times as many passes to {TARGET:.0%} training error" if found else ""
-        return Measured(change, (slow.record, fast.record), figure)
+        if found is None:
+            stuck = Measured(None, (slow.record, fast.record), broken=("ReLU",))
+            return stuck
+        effect = compared(log_passes(slow), log_passes(fast), less_is_better=False)
+        return Measured(effect, (slow.record, fast.record))
 
     return measure
 
 
-def log_passes(result: RaceResult) -> dict[int, float]:
+def log_passes(result: RaceResult) -> Sample:
     """By seed, the log of the passes to the target, or of the cap."""
-    passes = zip(result.runs, result.passes(TARGET), strict=True)
-    return {run["seed"]: math.log(result.cap if taken is None else taken) for run, taken in passes}
+    passes = result.passes(TARGET)
+    return Sample(tuple(math.log(result.cap if taken is None else taken) for taken in passes))
 
 
 def with_dropout(what: int) -> Callable[[Path | None], Measured | None]:
-    """A `measure`: the log of how many times as many passes dropout takes, seed by seed.
+    """A `measure`: the log of how many times as many passes dropout takes.
 
     what: 0 to an evaluated training loss of 0.5, 1 to within 1 point of the run's own lowest test error.
     """
@@ -53,19 +60,21 @@ def with_dropout(what: int) -> Callable[[Path | None], Measured | None]:
         if not found:
             return None
         passes = dropout_results.recorded_passes(found)[what]
-        figure = f"{dropout_results.factors(passes, 'rate-0.5')} times as many passes, seed by seed"
-        return Measured(dropout_results.change_in_passes(passes), records_of(found), figure)
+        samples = [dropout_results.log_passes(passes[name]) for name in ("rate-0.5", "none")]
+        effect = None if None in samples else compared(*samples, less_is_better=False)
+        return Measured(effect, records_of(found))
 
     return measure
 
 
-def race(what: str, measure: Callable, limits: str = "", paper: float | None = None, decides: bool = True) -> Effect:
-    return Effect(what, RACE, measure, +1, limits, TIMES, paper, decides)
+def race(what: str, measure: Callable, limits: str = "", paper: float | None = None, decides: bool = True) -> Test:
+    return Test(what, RACE, measure, limits, TIMES, paper, same_data=paper is not None, decides=decides)
 
 
 FASTER = (
     race(
-        "tanh against ReLU, starting weights and pixels as in 2012", tanh_over_relu(), paper=SIX_TIMES,
+        "passes to 25% training error, tanh over ReLU, starting weights and pixels as in 2012", tanh_over_relu(),
+        paper=SIX_TIMES,
         limits="The paper does not say which network or which rates it took; the factor hangs on both.",
     ),
     race(
@@ -76,17 +85,26 @@ FASTER = (
 BY_ARCHITECTURE = [race(f"{name}:", tanh_over_relu(name)) for name in ARCHITECTURES]
 EVERYWHERE = (
     all_of(
-        "tanh against ReLU on several architectures", BY_ARCHITECTURE,
+        "passes to 25% training error, tanh over ReLU, on several architectures", BY_ARCHITECTURE, RACE,
         "How far the factors are apart shows how much hangs on the architecture.",
     ),
-)  # fmt: skip
-LONGER = (
-    Effect(
-        "passes to within 1 point of the run's lowest test error, dropout of 0.5 against none", dropout.NAME,
-        with_dropout(1), +1, "A small network on few images: whether it is two times on ImageNet is not tested.", TIMES,
+    *(
+        race(f"{name} with today's starting weights and pixels", tanh_over_relu(name, "today", "unit"), decides=False)
+        for name in ARCHITECTURES[1:]
     ),
-    Effect(
-        "passes to an evaluated training loss of 0.5 nats, dropout of 0.5 against none", dropout.NAME, with_dropout(0),
-        +1, "Only where both came there.", TIMES, decides=False,
+)  # fmt: skip
+SMALL = "A small network on few images: whether it is two times on ImageNet is not tested."
+LONGER = (
+    asked(
+        "dropout-time", "passes to an evaluated training loss of 2.5 nats, with dropout's masks over without them",
+        "Without the masks the outputs are halved all the same.",
+    ),
+    Test(
+        "passes to an evaluated training loss of 0.5 nats, dropout of 0.5 over none", dropout.NAME, with_dropout(0),
+        f"Only where both came there. {SMALL}", TIMES, TWO_TIMES,
+    ),
+    Test(
+        "passes to within 1 point of the run's lowest test error, dropout of 0.5 over none", dropout.NAME,
+        with_dropout(1), "Where the lowest error lies hangs on chance.", TIMES, TWO_TIMES, decides=False,
     ),
 )  # fmt: skip

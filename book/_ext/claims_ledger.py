@@ -96,7 +96,8 @@ class RecordsTable(BookDirective):
 
     def cells(self, record: dict[str, Any]) -> list[Cell]:
         data = record["dataset"]["name"] + (" (drawn stand-in)" if record["dataset"]["stand_in"] else "")
-        plain = [data, str(len(record["seeds"])), record["device"], record["date"], duration(record["seconds"])]
+        seeds = record["result"].get("seeds", record["seeds"])  # record["seeds"] has those of pilots too
+        plain = [data, str(len(seeds)), record["device"], record["date"], duration(record["seconds"])]
         return [[nodes.paragraph("", "", self.download(record))], *([nodes.paragraph(text=text)] for text in plain)]
 
 

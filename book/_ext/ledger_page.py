@@ -13,11 +13,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from alexnet_lib import ledger
+from alexnet_lib.records import key
 
 
-def badge(verdict: ledger.Verdict) -> nodes.inline:
-    """The verdict in words; its symbol and colour come from book.css."""
-    return nodes.inline("", verdict, classes=["verdict", css_class(verdict)])
+def badge(verdict: ledger.Verdict, said: str = "") -> nodes.inline:
+    """The verdict in words, with more of them if wanted; its symbol and colour come from book.css."""
+    return nodes.inline("", said or verdict, classes=["verdict", css_class(verdict)])
 
 
 def css_class(verdict: ledger.Verdict) -> str:
@@ -73,18 +74,20 @@ class ClaimsLedger(LedgerDirective):
         for name, judgement in self.judgements().items():
             claim = claims[name]
             chapter = self.chapter(claim["chapter"], chapters[claim["chapter"]]["title"])
-            records = [record for record in recorded if name in record["claims"]]
+            used = {key for one in judgement.findings for key in one.records}
+            records = [record for record in recorded if key(record) in used]
             verdicts.append(css_class(judgement.verdict))
-            left = self.claim(name, claim, judgement.verdict, chapter)
-            rows.append(([name.lower()], [left, [*self.findings(judgement, claim), *self.sources(judgement, records)]]))
+            left = self.claim(name, claim, judgement, chapter)
+            rows.append(([name.lower()], [left, [*self.findings(judgement, claim), *self.sources(records)]]))
         drawn = table("claims-ledger", ["What the paper says", "What we found, and why"], rows)
         for row, verdict in zip(drawn.findall(nodes.tbody).__next__().children, verdicts, strict=True):
             row["classes"].append(verdict)
         return [drawn]
 
-    def claim(self, name: str, claim: dict[str, Any], verdict: ledger.Verdict, chapter: str) -> Cell:
+    def claim(self, name: str, claim: dict[str, Any], judgement: ledger.Judgement, chapter: str) -> Cell:
         """Id, verdict and title; the claim; the paper's figure; the 2012 logs'; the chapter."""
-        head = nodes.paragraph("", "", nodes.strong(text=f"{name} {claim['title']}"), nodes.Text(" "), badge(verdict))
+        verdict = badge(judgement.verdict, judgement.deciding.said)
+        head = nodes.paragraph("", "", nodes.strong(text=f"{name} {claim['title']}"), nodes.Text(" "), verdict)
         lines = [f"{claim['claim']} *(section {claim['section']})*"]
         if claim["paper"]:
             lines.append(f"**Paper:** {claim['paper']}")
@@ -103,7 +106,9 @@ class ClaimsLedger(LedgerDirective):
         figure = [nodes.Text(": "), nodes.strong(text=one.figure)] if one.figure else []
         lines = [nodes.paragraph("", "", nodes.Text(capital(one.what)), *figure)]
         lines += [nodes.paragraph(text=capital(one.data), classes=["ledger-data"])] if one.data else []
-        lines += [nodes.paragraph("", "", badge(one.verdict), nodes.Text(f": {one.why}" if one.why else ""))]
+        could = f" Could have seen {one.could_see} (80% power)." if one.could_see else ""
+        why = f"{one.why}{could}".strip()
+        lines += [nodes.paragraph("", "", badge(one.verdict, one.said), nodes.Text(f": {why}" if why else ""))]
         if one.command and not one.records:
             lines[-1] += [nodes.Text(" "), nodes.literal(text=one.command)]
         return [nodes.container("", *lines, classes=["ledger-finding"])]
@@ -117,16 +122,15 @@ class ClaimsLedger(LedgerDirective):
         head += [nodes.literal(text=one.command)] if one.command else []
         return [nodes.container("", head, classes=["ledger-finding"])]
 
-    def sources(self, judgement: ledger.Judgement, records: list[dict[str, Any]]) -> Cell:
-        """The records that name the claim, to download, and the commands that make them; folded away."""
+    def sources(self, records: list[dict[str, Any]]) -> Cell:
+        """The records that the tests read, to download, and the commands that make them; folded away."""
         if not records:
             return []
         commands = dict.fromkeys(record["command"] for record in records)
         lines = [nodes.list_item("", nodes.paragraph("", "", self.download(record))) for record in records]
         lines += [nodes.list_item("", nodes.paragraph("", "", nodes.literal(text=one))) for one in commands]
-        used = {key for one in judgement.findings for key in one.records}
-        told = plural(len(records), "record") + ("" if used else " so far, not all that the test needs")
-        title = f"{told}; how to make {'it' if len(records) == 1 else 'them'} again"
+        told = plural(len(records), "record")
+        title = f"{told} read for this; how to make {'it' if len(records) == 1 else 'them'} again"
         fold = nodes.raw("", f"<details><summary>{title}</summary>", format="html")
         return [fold, nodes.bullet_list("", *lines), nodes.raw("", "</details>", format="html")]
 
