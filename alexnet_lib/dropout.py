@@ -11,7 +11,7 @@ from torch import nn
 
 from .errors import SettingError
 
-KINDS = ("2012", "inverted")
+KINDS = ("2012", "inverted", "halving")
 
 
 class Dropout(nn.Module):
@@ -19,6 +19,8 @@ class Dropout(nn.Module):
 
     kind="2012": what is left stays as it is, and evaluation multiplies everything by 1 - rate (section 4.2).
     kind="inverted": training divides what is left by 1 - rate, and evaluation changes nothing (today's frameworks).
+    kind="halving": nothing is ever dropped, and training multiplies by 1 - rate as "2012" does in evaluation: dropout
+    less its noise, for comparison.
     part=(i, m): this module holds the i-th of m equal parts of the layer's units. With a seed (`seed_dropout`) the
     mask of the whole layer is drawn and this part cut out of it, so that parts on several devices fit together.
     Raises SettingError for a rate outside [0, 1) and an unknown kind.
@@ -44,8 +46,8 @@ class Dropout(nn.Module):
         self._seed, self._rows, self._generator = seed, rows, None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return x * (1 - self.rate) if self.kind == "2012" else x
+        if not self.training or self.kind == "halving":
+            return x if self.kind == "inverted" else x * (1 - self.rate)
         kept = x * self._mask(x)
         return kept if self.kind == "2012" else kept / (1 - self.rate)
 

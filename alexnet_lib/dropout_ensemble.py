@@ -49,6 +49,8 @@ class DroppedStack:
 
     def __post_init__(self) -> None:
         Dropout(self.rate, self.kind)  # it refuses a rate and a kind that cannot be
+        if self.kind == "halving":
+            raise SettingError("dropout of the kind 'halving' drops nothing: there are no thinned networks to average")
         if not len(self.weights) == len(self.biases) == len(self.dropped) >= 1:
             raise SettingError("weights, biases and dropped must have one entry for each layer")
 

@@ -73,7 +73,7 @@ def forward_signals(net: AlexNet, images: torch.Tensor) -> list[LayerSignal]:
 
 def _without_chance(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if isinstance(layer, Dropout):
-        return x * (1 - layer.rate) if layer.kind == "2012" else x
+        return x if layer.kind == "inverted" else x * (1 - layer.rate)
     return layer(x)
 
 

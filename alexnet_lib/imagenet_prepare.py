@@ -66,8 +66,18 @@ def prepare(
     (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
     settings or versions; another process is at work in dst; the disk is full. SettingError: an option out of range.
     """
-    _check(side, format, quality, resample, jobs, images_per_shard)
+    _check(side, format, quality, resample, jobs, images_per_shard)  # before a source of a million files is listed
     source = part_of(find_source(src, val_labels), classes, per_class)
+    return prepare_source(source, dst, side=side, format=format, quality=quality, resample=resample, jobs=jobs,
+                          skip_bad=skip_bad, images_per_shard=images_per_shard)  # fmt: skip
+
+
+def prepare_source(
+    source: Source, dst: str | os.PathLike, *, side: int = 256, format: str = "raw", quality: int = 95,
+    resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False, images_per_shard: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """As `prepare`, of images that are listed already, in any splits; the statistics are those of "train"."""
+    _check(side, format, quality, resample, jobs, images_per_shard)
     target = _target(Path(dst), source.folder)
     most = max(len(entries) for entries in source.splits.values())
     settings = Settings(

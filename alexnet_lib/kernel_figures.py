@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .kernels import KINDS, ORIENTATIONS, Gabor, Specialisation, Tuning, tuning_of
-from .style import FOREGROUND, MARKERS, PALETTE
+from .style import FOREGROUND, MARKERS, PALETTE, style_at
 
 GAP = 2  # pixels between kernels
 COLOURS = dict(zip(KINDS, ("blue", "crimson", "moss", "orange"), strict=True))
@@ -77,6 +77,22 @@ def draw_tuning(ax: Axes, tuning: Tuning) -> None:
     ax.set_xticks(np.radians([0, 45, 90, 135]), ["0°", "45°", "90°", "135°"], fontsize="small")
 
 
+def draw_fits(fits: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
+    """By name, one or more sets of kernels' fits, a line each: the share of kernels that are fitted better than t, for
+    t from 0 to 1."""
+    fig, ax = plt.subplots(figsize=(5.4, 3.4))
+    limits = np.linspace(0, 1, 201)
+    for place, (name, sets) in enumerate(fits.items()):
+        look = style_at(place) | {"marker": "", "linewidth": 2 if len(sets) == 1 else 1.2}
+        for number, each in enumerate(sets):
+            above = (np.asarray(each)[:, None] > limits).mean(axis=0)
+            ax.plot(limits, above, label=None if number else name, **look)
+    ax.set(xlabel="t, as a share of a kernel's energy", ylabel="share of kernels\nfitted better than t")
+    ax.set(xlim=(0, 1), ylim=(0, 1.02))
+    fig.legend(*ax.get_legend_handles_labels(), fontsize="small", loc="outside lower center")
+    return fig
+
+
 def draw_measures(table: Mapping[str, list], title: str = "") -> Figure:
     """A recorded table of kernels: colour share against the frequency of the best Gabor; a mark is a kernel's kind."""
     fig, ax = plt.subplots(figsize=(5.4, 3.4))
@@ -85,7 +101,7 @@ def draw_measures(table: Mapping[str, list], title: str = "") -> Figure:
         chosen = kinds == kind
         if chosen.any():
             ax.scatter(np.array(table["frequency"])[chosen], np.array(table["colour_share"])[chosen], s=22,
-                       marker=SHAPES[kind], color=PALETTE[COLOURS[kind]], label=f"{kind} ({chosen.sum()})",
+                       marker=SHAPES[kind], color=PALETTE[COLOURS[kind]], label=kind,
                        alpha=0.8, linewidths=0)  # fmt: skip
     ax.set(xlabel="frequency of its Gabor (cycles a pixel)", ylabel="share of colour in its energy", ylim=(-0.03, 1.03),
            title=title)  # fmt: skip

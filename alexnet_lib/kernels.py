@@ -266,13 +266,44 @@ def _kind(gabor: Gabor, tuning: Tuning, line: float) -> str:
 
 
 @cache
-def noise_line(height: int, width: int, count: int = 100, quantile: float = 0.99, seed: int = 0) -> float:
-    """The fit that only 1 - quantile of kernels of noise reach: with eight numbers to choose, a Gabor has some of any.
-
-    count: how many kernels of noise are drawn and fitted.
-    """
+def noise_fits(height: int, width: int, count: int = 100, seed: int = 0) -> tuple[float, ...]:
+    """The fits of so many kernels of white noise: with eight numbers to choose, a Gabor has some of any."""
     noise = torch.randn((count, 3, height, width), generator=torch.Generator().manual_seed(seed))
-    return float(np.quantile([fit_gabor(kernel).fit for kernel in progress(noise, desc="kernels of noise")], quantile))
+    return tuple(fit_gabor(kernel).fit for kernel in progress(noise, desc="kernels of noise"))
+
+
+def noise_line(height: int, width: int, count: int = 100, quantile: float = 0.99, seed: int = 0) -> float:
+    """The fit that only 1 - quantile of so many kernels of white noise reach (`noise_fits`).
+
+    An easy line: noise as smooth as trained kernels is nearly always above it (`noise_as_smooth`).
+    """
+    return float(np.quantile(noise_fits(height, width, count, seed), quantile))
+
+
+def noise_as_smooth(kernels: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """Kernels of noise, as smooth and as coloured as each of these (n, 3, height, width), and with nothing else of it.
+
+    A kernel is up to three colours, each with a pattern. Each pattern is replaced by noise that has as much of every
+    spatial frequency, but in all directions alike and at any phase; colours and energies stay.
+    """
+    check_kernels(kernels)
+    height, width = kernels.shape[2:]
+    rings = np.hypot(*np.meshgrid(np.fft.fftfreq(width) * width, np.fft.fftfreq(height) * height)).round().astype(int)
+    generator, made = np.random.default_rng(seed), []
+    for kernel in kernels.double().numpy():
+        colours, strengths, patterns = np.linalg.svd(kernel.reshape(3, -1), full_matrices=False)
+        drawn = [_in_rings(pattern.reshape(height, width), rings, generator) for pattern in patterns]
+        parts = zip(colours.T, strengths, drawn, strict=True)
+        made.append(sum(np.multiply.outer(colour, strength * each) for colour, strength, each in parts))
+    return torch.from_numpy(np.stack(made)).float()
+
+
+def _in_rings(pattern: np.ndarray, rings: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Noise of length 1 whose energy in each ring of spatial frequencies is on average the pattern's."""
+    energy = np.abs(np.fft.fft2(pattern)) ** 2
+    mean = np.bincount(rings.ravel(), energy.ravel()) / np.bincount(rings.ravel())
+    noise = np.fft.ifft2(np.fft.fft2(generator.standard_normal(pattern.shape)) * np.sqrt(mean)[rings]).real
+    return noise / np.linalg.norm(noise)
 
 
 def kernel_table(kernels: torch.Tensor, digits: int = 4) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 The paper's CIFAR-10 figures for local response normalisation (section 3.3: 13% without, 11% with) are those of two
 networks that its author released: layers-conv-local-13pct.cfg and layers-conv-local-11pct.cfg of cuda-convnet. Both
-are two convolutions and two locally connected layers; the second file adds a response norm after each convolution and
-nothing else. Widths, starting weights, rates and decays here are those of the files. Taught in "Local response
-normalisation" and "Overlapping pooling".
+are two convolutions and two locally connected layers. The second file came twice within two minutes (13 March 2012):
+revision 3878e8f adds a response norm over 5 maps after each convolution and nothing else; a2a6af8, which stayed, has
+norms over 9 maps, the first of them after its pooling, 64 maps in place of 32 in the first locally connected layer, and
+another decay of the last. Widths, starting weights, rates and decays here are those of the files. Taught in "Local
+response normalisation" and "Overlapping pooling".
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from .errors import SettingError
 from .layers import LocalResponseNorm
 from .train import TrainSettings
 
-# "lrn" is the paper's formula; "lrn average" the released 11% file: 5 maps, scale 0.001 divided by 5, and 1 as k.
-NORMS = ("none", "lrn", "lrn average", "batch")
+# "lrn" is the paper's formula; "lrn average" that of the 11% file's first revision: 5 maps, scale 0.001 divided by 5,
+# and 1 as k; "lrn released" that of the file that stayed: 9 maps, divided by 9, after the first pooling.
+NORMS = ("none", "lrn", "lrn average", "lrn released", "batch")
 # "none" keeps every second unit; "strided convolution" and "learned" are 3 x 3 at stride 2 as "max 3/2" is.
 POOLINGS = ("max 3/2", "max 2/2", "average 3/2", "average 2/2", "none", "strided convolution", "learned")
 # Deviations of the starting weights in the released files: first convolution, second, locally connected, fully.
@@ -33,7 +36,8 @@ class ConvLocalConfig:
 
     norm and pooling: one of NORMS, POOLINGS, after both convolutions. image_size: side of the crops, a multiple of 4,
     since only then every pooling gives maps of the same size. maps, local_maps: kernels in a convolution and at a
-    place of a locally connected layer. SettingError for what is not known or does not fit.
+    place of a locally connected layer; first_local_maps: in the first of those, if others. last_decay: of the last
+    layer's weights, if another. SettingError for what is not known or does not fit.
     """
 
     norm: str = "none"
@@ -42,6 +46,8 @@ class ConvLocalConfig:
     image_size: int = 24
     maps: int = 64
     local_maps: int = 32
+    first_local_maps: int | None = None
+    last_decay: float | None = None
 
     def __post_init__(self) -> None:
         for field, allowed in (("norm", NORMS), ("pooling", POOLINGS)):
@@ -51,8 +57,9 @@ class ConvLocalConfig:
             raise SettingError(f"image_size {self.image_size}: two poolings halve it, so it must be a multiple of 4")
         if min(self.maps, self.local_maps, self.classes) < 1:
             raise SettingError("maps, local_maps and classes must be 1 or more")
-        if "lrn" in self.norm and self.maps < 5:
-            raise SettingError(f"maps {self.maps}: response normalisation looks at 5 of them")
+        window = 9 if self.norm == "lrn released" else 5
+        if "lrn" in self.norm and self.maps < window:
+            raise SettingError(f"maps {self.maps}: response normalisation looks at {window} of them")
 
     def build(self, seed: int | None = None) -> ConvLocalNet:
         """The network, with starting weights drawn from the seed."""
@@ -109,8 +116,8 @@ def norm_of(name: str, maps: int) -> nn.Module:
     """The norm of that name for (N, maps, H, W)."""
     if name == "lrn":
         return LocalResponseNorm()
-    if name == "lrn average":
-        return LocalResponseNorm(n=5, k=1.0, alpha=0.001, beta=0.75, average=True)
+    if name in ("lrn average", "lrn released"):
+        return LocalResponseNorm(n=9 if name == "lrn released" else 5, k=1.0, alpha=0.001, beta=0.75, average=True)
     return nn.BatchNorm2d(maps) if name == "batch" else nn.Identity()
 
 
@@ -129,7 +136,7 @@ class ConvLocalNet(nn.Module):
     """conv 5x5 - ReLU - norm - pool, twice; two locally connected 3x3 with ReLU; one fully connected layer.
 
     images (N, 3, S, S), minus the mean, to logits (N, classes). The response norms stand after ReLU and before the
-    pooling, as in the released file; batch normalisation stands before ReLU, as is usual.
+    pooling; of "lrn released" the first stands after the pooling. Batch normalisation stands before ReLU, as is usual.
     """
 
     def __init__(self, config: ConvLocalConfig = ConvLocalConfig(), *, seed: int | None = None):  # noqa: B008
@@ -138,11 +145,15 @@ class ConvLocalNet(nn.Module):
         layers: list[nn.Module] = []
         for channels in (3, c.maps):
             layers.append(nn.Conv2d(channels, c.maps, 5, padding=2))
-            after = [nn.ReLU(), norm_of(c.norm, c.maps)]
-            layers += [*(reversed(after) if c.norm == "batch" else after), pooling_of(c.pooling, c.maps)]
-        side = c.image_size // 4
-        layers += [LocallyConnected2d(c.maps, c.local_maps, side, 3, padding=1), nn.ReLU()]
-        layers += [LocallyConnected2d(c.local_maps, c.local_maps, side, 3, padding=1), nn.ReLU()]
+            after = [nn.ReLU(), norm_of(c.norm, c.maps), pooling_of(c.pooling, c.maps)]
+            if c.norm == "batch":
+                after[:2] = after[1::-1]
+            if c.norm == "lrn released" and channels == 3:
+                after[1:] = after[:0:-1]
+            layers += after
+        side, first = c.image_size // 4, c.first_local_maps or c.local_maps
+        layers += [LocallyConnected2d(c.maps, first, side, 3, padding=1), nn.ReLU()]
+        layers += [LocallyConnected2d(first, c.local_maps, side, 3, padding=1), nn.ReLU()]
         layers += [nn.Flatten(), nn.Linear(c.local_maps * side**2, c.classes)]
         self.layers = nn.Sequential(*layers)
         self.initialise(seed)
@@ -181,10 +192,14 @@ class ConvLocalNet(nn.Module):
 
         The decay is that of their weights only: neither convolutions, nor biases, nor what a norm or pooling learns.
         """
-        decayed = [layer.weight for layer in self.weighted_layers()[2:]]
+        *local, last = (layer.weight for layer in self.weighted_layers()[2:])
+        own = self.config.last_decay is not None
+        decayed, apart = ([*local], [{"params": [last], "weight_decay": self.config.last_decay}]) if own else (
+            [*local, last], [])  # fmt: skip
         biases = [p for name, p in self.named_parameters() if name.endswith("bias")]
-        taken = {id(p) for p in (*decayed, *biases)}
+        taken = {id(p) for p in (*local, last, *biases)}
         return [
+            *apart,
             {"params": decayed, "weight_decay": settings.weight_decay},
             {"params": biases, "lr": 2 * settings.rate, "weight_decay": 0.0},
             {"params": [p for p in self.parameters() if id(p) not in taken], "weight_decay": 0.0},

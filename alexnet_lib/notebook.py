@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from alexnet_lib import origin as origins
-from alexnet_lib.devices import pick_device
+from alexnet_lib.devices import free_threads, pick_device
 from alexnet_lib.errors import SettingError
 from alexnet_lib.exercises import check, when
 from alexnet_lib.figures import show, table
@@ -121,9 +121,10 @@ def setup(chapter: str, *, seed: int = 0, data: str | None = "cifar10", threads:
     """Set up a chapter: seeds, threads, deterministic algorithms, device, plot style; prints one line that says so.
 
     seed: for random, numpy and torch. data: "cifar10", "photographs" or None. threads: how many CPU threads PyTorch
-    uses; without it ALEXNET_THREADS, else one for each physical core it may use. The device is ALEXNET_DEVICE
-    (auto, cpu, cuda). SettingError: an unknown data set, a wrong number of threads, a device that is not there.
-    DataError: as `datasets.load_cifar10` and `photographs.load_photographs`.
+    uses; without it ALEXNET_THREADS, else one for each physical core it may use, or fewer where a short measurement
+    finds those quicker, since other programs hold the cores. The device is ALEXNET_DEVICE (auto, cpu, cuda).
+    SettingError: an unknown data set, a wrong number of threads, a device that is not there. DataError: as
+    `datasets.load_cifar10` and `photographs.load_photographs`.
 
     >>> session = nb.setup("relu_vs_tanh")
     """
@@ -131,7 +132,7 @@ def setup(chapter: str, *, seed: int = 0, data: str | None = "cifar10", threads:
         raise SettingError(f"data={data!r} is not known: choose 'cifar10', 'photographs', or None for no data")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; determinism needs it
     device = pick_device(os.environ.get("ALEXNET_DEVICE") or "auto")
-    threads = _threads(threads)
+    threads, most = _threads(threads)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     random.seed(seed)
@@ -141,19 +142,22 @@ def setup(chapter: str, *, seed: int = 0, data: str | None = "cifar10", threads:
     session = Session(chapter, device, threads, seed, data)
     origins.set_live_data(session if data else None)
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"{session.data_label} · {hardware}, {threads} thread{'s' * (threads > 1)} · seed {seed}")
+    shared = f" (of {most}: other programs hold the cores)" if threads < most else ""
+    print(f"{session.data_label} · {hardware}, {threads} thread{'s' * (threads > 1)}{shared} · seed {seed}")
     return session
 
 
-def _threads(asked: int | None) -> int:
+def _threads(asked: int | None) -> tuple[int, int]:
+    """How many to use, and how many it would be with all cores free."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if asked is None:
         given = os.environ.get("ALEXNET_THREADS")
         if not given:
-            return min(_PHYSICAL_CORES, allowed)
+            most = min(_PHYSICAL_CORES, allowed)
+            return free_threads(most), most
         if not given.isdigit():
             raise SettingError(f"ALEXNET_THREADS={given!r} is not a number of threads: set it to 1, 2, … or unset it")
         asked = int(given)
     if asked < 1:
         raise SettingError(f"threads={asked}: PyTorch needs at least 1")
-    return asked
+    return asked, asked

@@ -1,7 +1,8 @@
 """The picker: a row of small pictures, one of which a reader chooses, and the picture that answers it.
 
 `nb.picker` in the chapters. All answers are drawn beforehand and lie in the page, so that choosing needs neither kernel
-nor network; the script is a few lines inside the output.
+nor network; the script is a few lines inside the output. Keys and roles are those of a radio group (ARIA Authoring
+Practices): Tab reaches the chosen picture, arrows, Home and End choose another.
 """
 
 from __future__ import annotations
@@ -22,19 +23,36 @@ MOST = 24
 SMALL_SIDE = 56  # pixels of a small picture on the page
 DPI, QUALITY = 110, 85  # of the answers, which are photographs
 
+# The chosen picture has a ring; the one with the keyboard's focus has another around it, in the page's text colour.
+RINGS = (
+    ".an-picks button{padding:0;border:0;background:none;color:inherit;cursor:pointer;border-radius:3px}"
+    ".an-picks button[aria-checked=true] img{outline:3px solid #0077bb;border-radius:3px}"
+    ".an-picks button:focus-visible{outline:3px solid currentColor;outline-offset:4px}"
+)
 SCRIPT = """
 document.querySelectorAll('.an-picker[data-key="%s"]:not([data-alive])').forEach(function (box) {
-  var picks = box.querySelectorAll('.an-picks button'), answers = box.querySelectorAll('.an-answer');
+  var group = box.querySelector('.an-picks'), picks = Array.from(group.querySelectorAll('button'));
+  var answers = box.querySelectorAll('.an-answer');
   function choose(n) {
     picks.forEach(function (pick, i) {
-      pick.setAttribute('aria-pressed', i === n ? 'true' : 'false');
-      pick.style.outline = i === n ? '3px solid #0077bb' : 'none';
+      pick.setAttribute('aria-checked', i === n ? 'true' : 'false');
+      pick.tabIndex = i === n ? 0 : -1;
     });
     answers.forEach(function (answer, i) { answer.style.display = i === n ? 'block' : 'none'; });
   }
   box.setAttribute('data-alive', '');
-  box.querySelector('.an-picks').style.display = 'flex';
+  group.style.display = 'flex';
   picks.forEach(function (pick, i) { pick.addEventListener('click', function () { choose(i); }); });
+  group.addEventListener('keydown', function (event) {
+    var count = picks.length, now = picks.indexOf(event.target), back = now - 1, on = now + 1;
+    var next = {ArrowLeft: back, ArrowUp: back, ArrowRight: on, ArrowDown: on, Home: 0, End: -1}[event.key];
+    if (next === undefined || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    next = (next + count) %% count;
+    choose(next);
+    picks[next].focus();
+  });
   choose(%d);
 });
 """
@@ -92,7 +110,7 @@ def picker_bundle(
         plt.close(fig)
     small = [_small(choice) for choice in choices]
     key = hashlib.sha256("".join([label, *small, *pictures]).encode()).hexdigest()[:8]
-    page = _picks(small, names, label) + _answers(pictures, alts, start, width)
+    page = f"<style>{RINGS}</style>" + _picks(small, names, label) + _answers(pictures, alts, start, width)
     page += f"<script>{SCRIPT % (key, start)}</script>"
     attributes = f'class="an-figure an-picker" data-key="{key}"' + figures.record_attribute(records)
     plain = f"{alts[start]} ({label}: {names[start]}, of {len(choices)})"
@@ -100,24 +118,30 @@ def picker_bundle(
 
 
 def _picks(small: Sequence[str], names: Sequence[str], label: str) -> str:
-    """Hidden until the script runs, so that nothing that cannot be chosen is shown."""
+    """Hidden until the script runs, so that nothing that cannot be chosen is shown.
+
+    The data attribute keeps JupyterLab from taking the arrow keys for its own commands. The padding leaves room for the
+    rings, which a box that scrolls would cut off.
+    """
     buttons = "".join(
-        f'<button type="button" aria-pressed="false" data-lm-suppress-shortcuts="true" title="{html.escape(name)}" '
-        f'style="padding:0;border:0;background:none;cursor:pointer;border-radius:3px"><img alt="{html.escape(name)}" '
-        f'width="{SMALL_SIDE}" height="{SMALL_SIDE}" src="data:image/jpeg;base64,{picture}" '
-        'style="display:block;margin:0;width:auto;background:none"></button>'
+        '<button type="button" role="radio" aria-checked="false" data-lm-suppress-shortcuts="true">'
+        f'<img alt="{html.escape(name)}" title="{html.escape(name)}" '
+        f'src="data:image/jpeg;base64,{picture}" style="display:block;width:{SMALL_SIDE}px;height:{SMALL_SIDE}px;'
+        'max-width:none;margin:0;padding:0;background:none"></button>'
         for picture, name in zip(small, names, strict=True)
     )
-    return (f'<div class="an-picks" role="group" aria-label="{html.escape(label)}" style="display:none;gap:8px;'
-            f'flex-wrap:wrap;margin:.4em 0">{buttons}</div>')  # fmt: skip
+    return (f'<div class="an-picks" role="radiogroup" aria-label="{html.escape(label)}" style="display:none;gap:11px;'
+            f'flex-wrap:wrap;padding:7px;margin:.2em 0">{buttons}</div>')  # fmt: skip
 
 
 def _answers(pictures: Sequence[str], alts: Sequence[str], start: int, width: float) -> str:
-    return "".join(
+    """One is shown; a screen reader tells its words when another takes its place."""
+    images = "".join(
         f'<img class="an-photo an-answer" alt="{html.escape(words)}" src="data:image/jpeg;base64,{picture}" '
-        f'style="max-width:{width:.0f}px;width:100%;{"" if number == start else "display:none"}">'
+        f'style="max-width:{width:.0f}px;width:100%;height:auto;display:{"block" if number == start else "none"}">'
         for number, (picture, words) in enumerate(zip(pictures, alts, strict=True))
     )
+    return f'<div aria-live="polite">{images}</div>'
 
 
 def _jpeg(fig: Any) -> str:

@@ -13,8 +13,11 @@ from training_cases import SMALL, write_set
 
 from alexnet_lib.bench import roofline
 from alexnet_lib.errors import TrainingError
+from alexnet_lib.experiments import evidence
 from alexnet_lib.experiments.imagenet_study import START_2012
+from alexnet_lib.first_signals import forward_signals
 from alexnet_lib.imagenet_reader import PreparedImages
+from alexnet_lib.model import AlexNet
 from alexnet_lib.optimiser import PaperSGD
 from alexnet_lib.schedule import DropsOnPlateau
 from alexnet_lib.training.recipes import named
@@ -84,6 +87,44 @@ def test_the_counters_are_the_rules(given: dict) -> None:
     made = CHAPTER.run("rule, toy, counters", text_log=log, passes_of=lambda log: log, few=few)
     assert [row[-1] for row in made["counters"]] == ["go on", "go on", "dropped", "go on", "go on", "dropped"]
     assert [row[3] for row in made["counters"]] == ["0", "1", "0", "0", "1", "0"]
+
+
+def test_the_recorded_runs_from_the_texts_start_begin_late_as_the_text_says() -> None:
+    rows: list[list[str]] = []
+    shown = SimpleNamespace(table=lambda found, **_: rows.extend(found), show=lambda *_, **__: None)
+    toy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    CHAPTER.run("by_start = {", "def first_drop(", nb=shown, toy=toy, DropsOnPlateau=DropsOnPlateau)
+    early, late = ([row for row in rows if row[0] == name] for name in ("2012 start", "the text's start"))
+    text = next(cell for cell in CHAPTER.sources("markdown") if "It makes them *late*" in cell)
+    assert [row[2:4] for row in early] == 3 * [["2", "none by then"]]
+    began = [int(row[2]) for row in late]
+    assert (min(began), max(began)) == (9, 13) and "for 8 to 12 passes" in text and 39 * 8 > 300
+    assert (14 - max(began) + 1, 14 - min(began) + 1) == (2, 6) and "only 2 to 6 passes" in text
+    assert all(int(row[3]) < int(row[2]) for row in late), "the rule would have lowered the rate before the escape"
+    ends = [[round(float(row[4][:-1])) for row in group] for group in (late, early)]
+    assert [(min(one), max(one)) for one in ends] == [(70, 78), (46, 47)]
+    assert "70 to 78%" in text and "46 to 47%" in text
+    base = named("paper", (*evidence.BASE, *evidence.VARIANTS["start-text"].changes))
+    updates = base.drops[0] * (evidence.FULL.classes * evidence.FULL.trained // base.batch)
+    assert f"after {updates:,} updates" in text
+
+
+def test_live_runs_that_are_compared_have_equal_passes() -> None:
+    cells = "\n".join(CHAPTER.sources("code"))
+    assert 'run("first", START_2012)' in cells and 'run("text")' in cells
+    assert 'run("mixed", START_2012, images=mixed)' in cells
+
+
+def test_how_far_outputs_follow_the_image_is_the_librarys(given: dict) -> None:
+    recipe = named("paper", (*HERE, START_2012))
+    net = AlexNet(recipe.net, 6, seed=0)
+    source = next(cell for cell in CHAPTER.sources("code") if "def follows(net)" in cell)
+    names: dict[str, Any] = {"torch": torch, "seen": given["scale"](given["val"].images(range(6)))}
+    start = source.index("@torch.no_grad()")
+    exec(source[start : source.index("\nshare = ")], names)
+    size = recipe.net.input_size
+    names["seen"] = names["seen"][..., :size, :size]
+    assert names["follows"](net) == pytest.approx(forward_signals(net, names["seen"])[-1].share, rel=1e-5)
 
 
 def test_swapped_pictures_have_blue_for_red(prepared: Path) -> None:

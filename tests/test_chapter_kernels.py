@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 from chapter_cells import Chapter
 
-from alexnet_lib.kernels import colour_share, specialisation, tuning_of
+from alexnet_lib.kernels import colour_share, noise_fits, specialisation, tuning_of
 
 CHAPTER = Chapter("kernels", np=np)
 
@@ -33,6 +34,46 @@ def test_the_selectivity_by_hand_is_the_librarys(capsys: pytest.CaptureFixture) 
     said = capsys.readouterr().out
     assert "orientation 30.0 degrees" in said and "agrees with the library: True" in said
     assert abs(names["mean"]) == pytest.approx(tuning_of(names["pattern"]).selectivity)
+
+
+def test_noise_as_smooth_by_hand_is_the_librarys_and_fits_better_than_white(capsys: pytest.CaptureFixture) -> None:
+    white = noise_fits(11, 11, count=10)
+    names = CHAPTER.run("for i, angle in enumerate(angles)", "noise {much}", "def as_smooth", white=white)
+    assert "agrees with the library, up to its sign: True" in capsys.readouterr().out
+    assert np.mean(names["fits"]) > 3 * np.mean(white), "white noise is the easier control"
+    made = names["as_smooth"](names["pattern"], np.random.default_rng(5))
+    assert np.linalg.norm(made) == pytest.approx(np.linalg.norm(names["pattern"]))
+
+
+def stored(needle: str) -> str:
+    """What the one code cell with the needle has printed or shown as text, as it is stored."""
+    cells = nbformat.read(CHAPTER.path, as_version=4).cells
+    (found,) = [cell for cell in cells if cell.cell_type == "code" and needle in cell.source]
+    return "\n".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in found.outputs)
+
+
+def test_shares_by_kind_stand_beside_those_of_noise_and_the_words_are_the_stored_numbers() -> None:
+    rows = stored("read.kind_row(").splitlines()
+    first, noise = ([int(part) for part in re.findall(r"(\d+)%", row)] for row in (rows[2], rows[-1]))
+    assert rows[-1].startswith("noise as smooth")
+    text = next(cell for cell in CHAPTER.sources("markdown") if "The last row is a warning" in cell)
+    counts = [int(found) for found in re.findall(r"(\d+) of the 96 kernels", text)]
+    assert counts == pytest.approx([0.96 * (row[0] + row[1]) for row in (first, noise)], abs=1)
+
+
+def test_the_threshold_curve_is_of_trained_kernels_smooth_noise_and_white_noise() -> None:
+    said = [line for line in stored("draw_fits(fits)").splitlines() if "a Gabor has, on average" in line]
+    trained, smooth, white = ([int(mean) for mean in re.findall(r"(\d+)% \(", line)] for line in said)
+    assert len(trained) == 3 and min(trained) > smooth[0] > white[0]
+    assert max(trained) < 50, "the text says that more than half of a kernel is not in its Gabor"
+
+
+def test_the_test_of_columns_tells_the_share_of_runs_with_its_interval() -> None:
+    row = next(line for line in stored("read.column_rows(").splitlines() if "(the paper's)" in line)
+    runs = [float(p) for p in re.findall(r"\(p ([\d.]+)\)", row)]
+    assert f"{sum(p < 0.05 for p in runs)} of {len(runs)} (" in row
+    seen = int(re.search(r"a difference of (\d+) points in four of five tries", stored("draw_chance(")).group(1))
+    assert 10 < seen < 18
 
 
 def test_four_kernels_by_hand(capsys: pytest.CaptureFixture) -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from chapter_cells import Chapter
+from torch import nn
 
-from alexnet_lib.experiments import lrn_cifar10
-from alexnet_lib.layers import local_response_norm
-from alexnet_lib.local_nets import ConvLocalNet
+from alexnet_lib.experiments import comparison_results, evidence, lrn_cifar10
+from alexnet_lib.experiments.comparison_results import VariantResult
+from alexnet_lib.experiments.comparison_runs import Part
+from alexnet_lib.experiments.evidence_results import QUESTIONS
+from alexnet_lib.inspect import rms
+from alexnet_lib.layers import LocalResponseNorm, local_response_norm
+from alexnet_lib.local_nets import ConvLocalConfig, ConvLocalNet, LocallyConnected2d, norm_of
+from alexnet_lib.model import AlexNet
+from alexnet_lib.norm_measures import LearnedResponseNorm
+from alexnet_lib.photographs import load_photographs
+from alexnet_lib.training.recipes import named
 
 LRN = "def window_sums"
 CHAPTER = Chapter("local_response_norm", local_response_norm=local_response_norm)
@@ -83,16 +95,134 @@ def test_the_shuffled_norm_is_the_norm_in_an_order_of_its_own() -> None:
     source = next(source for source in CHAPTER.sources() if "class ShuffledNorm" in source)
     made: dict[str, Any] = {"torch": torch, "local_response_norm": local_response_norm}
     exec(source.partition("\nfixed, shuffled =")[0], made)
-    x = 60 * torch.rand(2, 8, 3, 3)
+    x = 60 * torch.rand(2, 12, 3, 3)
     torch.manual_seed(5)
-    order = torch.randperm(8)
+    order = torch.randperm(12)
     wanted = torch.empty_like(x)
-    wanted[:, order] = local_response_norm(x[:, order], k=1.0, alpha=2e-4)
+    wanted[:, order] = norm_of("lrn released", 12)(x[:, order])
     torch.manual_seed(5)
     torch.testing.assert_close(made["ShuffledNorm"]()(x), wanted)
 
 
-def test_the_layers_that_the_chapter_replaces_are_the_norms() -> None:
-    """The learned and the shuffled norm are put at places 2 and 6."""
-    kinds = [type(layer).__name__ for layer in ConvLocalNet(lrn_cifar10.VARIANTS["lrn-average"], seed=0).layers]
-    assert [place for place, kind in enumerate(kinds) if kind == "LocalResponseNorm"] == [2, 6]
+def test_the_learned_norm_begins_as_the_norm_that_it_replaces() -> None:
+    """The cell's own line puts it in the place of every norm of the network that was trained with the 11% file's."""
+    source = next(source for source in CHAPTER.sources("code") if "learner = " in source)
+    net = ConvLocalNet(lrn_cifar10.VARIANTS["lrn-9"], seed=0)
+    made: dict[str, Any] = {"LearnedResponseNorm": LearnedResponseNorm, "live": {"lrn-9": SimpleNamespace(net=net)}}
+    exec(source.partition("settings = ")[0], made)
+    x = 60 * torch.rand(2, 12, 3, 3)
+    assert made["places"] == [3, 6]
+    for place in made["places"]:
+        torch.testing.assert_close(made["learner"].layers[place](x), net.layers[place](x))
+
+
+# What the chapter says of the released files, held to the networks that stand for them.
+FILES = {"13%": ConvLocalConfig("none"), "11%, first version": ConvLocalConfig("lrn average"),
+         "11%, as it stayed": lrn_cifar10.RELEASED}  # fmt: skip
+
+
+def markdown_table(first_row: str) -> dict[str, dict[str, str]]:
+    """The chapter's table with that row, by its first column and then its header."""
+    text = next(source for source in CHAPTER.sources("markdown") if f"| {first_row} |" in source)
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return {name: dict(zip(rows[0][1:], cells, strict=True)) for name, *cells in rows}
+
+
+def norms_of(config: ConvLocalConfig) -> list[tuple[LocalResponseNorm, str]]:
+    """The response norms of such a network, each with its place beside the pooling."""
+    layers = ConvLocalNet(config, seed=0).layers
+    return [(layer, "after the pooling" if isinstance(layers[place - 1], nn.MaxPool2d) else "before the pooling")
+            for place, layer in enumerate(layers) if isinstance(layer, LocalResponseNorm)]  # fmt: skip
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_released_files_are_described_as_the_networks_are_built(file: str) -> None:
+    told = {name: cells[file] for name, cells in markdown_table("norm over").items() if name.strip("-")}
+    config = FILES[file]
+    norms = norms_of(config)
+    assert told["norm over"] == (f"{norms[0][0].n} maps" if norms else "no norm")
+    for number, row in enumerate(("first norm", "second norm")):
+        assert told[row] == (norms[number][1] if norms else "-")
+    local = next(layer for layer in ConvLocalNet(config, seed=0).layers if isinstance(layer, LocallyConnected2d))
+    assert told["first locally connected layer"] == f"{local.weight.shape[2]} maps"
+    decay = lrn_cifar10.LONG.terms.decay if config.last_decay is None else config.last_decay
+    assert told["weight decay of the last layer"] == f"{decay:g}"
+    if file == "13%":
+        assert told["passes"] == f"{sum(lrn_cifar10.LONG.terms.stages)}"
+
+
+def test_the_11_per_cent_file_has_the_constants_of_the_big_table() -> None:
+    told = {name: cells["released 11% file (CIFAR-10)"] for name, cells in markdown_table("reach").items()}
+    (first, where), (second, where_2) = norms_of(lrn_cifar10.RELEASED)
+    for norm in (first, second):
+        assert told["$n$"] == f"{norm.n}" and told["$k$"] == f"{norm.k:g}"
+        assert told[r"$\alpha$"] == f"1e-3 / {norm.n} = {1e3 * norm.alpha / norm.n * 10:.1f}e-4"
+        assert norm.average and norm.alpha == 0.001 and told[r"$\alpha$ times"] == "the sum over $n$"
+    assert told["place"] == "after ReLU; layer 1: after the pooling, layer 2: before it"
+    assert (where, where_2) == ("after the pooling", "before the pooling")
+    text = "\n".join(CHAPTER.sources("markdown"))
+    ours = LocalResponseNorm()
+    counts_from = [(norm.k / (norm.alpha * (1 if norm is first else norm.n))) ** 0.5 for norm in (first, ours)]
+    assert f"from an activity of about {counts_from[0]:.0f} on, not {counts_from[1]:.0f}." in text
+
+
+def fake_record(run: str, error: float) -> VariantResult:
+    result = {"seeds": [0, 1], "test_error": [error, error + 0.002], "training_error": [error - 0.1, error - 0.101],
+              "rate": 0.001, "complete": True}  # fmt: skip
+    return VariantResult({"experiment": lrn_cifar10.NAME, "run": run, "result": result, "configuration": {},
+                          "dataset": {"test_images": 10_000}})  # fmt: skip
+
+
+@pytest.mark.parametrize("best", [lrn_cifar10.LONG, lrn_cifar10.MIDDLE, lrn_cifar10.SHORT], ids=lambda part: part.name)
+def test_the_recorded_tables_are_of_the_longest_part_and_say_which(best: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row is labelled, and positive numbers mean lower with the norm."""
+    order = lrn_cifar10.RECORDED
+    there = {part.name for part in order[order.index(best):]}  # fmt: skip
+
+    def results_of(name: str, parts: Sequence[str], variants: Iterable[str]) -> dict[str, VariantResult]:
+        part = next(part for part in order if part.name in parts and part.name in there)
+        return {one: fake_record(f"{part.name}_{one}", 0.3 if one == "none" else 0.25)
+                for one in variants if one in part.variants}  # fmt: skip
+
+    monkeypatch.setattr(comparison_results, "results_of", results_of)
+    tables = []
+    shown = SimpleNamespace(table=lambda rows, **about: tables.append((rows, about)))
+    run_cells("results_of(NAME", "training_error, test_error, gap", LABELS=lrn_cifar10.LABELS, nb=shown)
+    (rows, about), (differences, about_differences) = tables
+    assert len(rows) == len(differences) + 1 == len(best.variants)
+    assert f"run {best.name}." in about["caption"] and f"run {best.name}." in about_differences["caption"]
+    assert all(row[3].startswith("+5.00 points (") for row in rows[1:])
+    for _, *told in differences:
+        assert [each.split()[0] for each in told] == ["+5.00", "+5.00", "+0.00"]
+
+
+def test_no_later_cell_overwrites_the_name_of_the_recorded_run() -> None:
+    code = CHAPTER.sources("code")
+    assert sum("recorded_run = " in cell for cell in code) == 1
+    assert sum("{recorded_run}" in cell for cell in code) == 2
+
+
+def test_the_live_norms_are_those_of_the_comparison() -> None:
+    source = next(source for source in CHAPTER.sources("code") if "tried = " in source)
+    made: dict[str, Any] = {}
+    exec(next(line for line in source.splitlines() if line.startswith("tried = ")), made)
+    for name, norm in made["tried"].items():
+        variant = lrn_cifar10.VARIANTS[name]
+        assert getattr(variant, "net", variant) == ConvLocalConfig(norm)
+
+
+def test_the_norm_is_almost_a_constant_at_the_start_of_the_studys_network() -> None:
+    """0.57 and 0.59, as the text says, of photographs; and that the study has the constant alone as a control."""
+    text = next(source for source in CHAPTER.sources("markdown") if "control" in source)
+    photographs = load_photographs(32, side=96)
+    images = photographs.images - photographs.images.float().mean(0)
+    net = AlexNet(named("paper", evidence.BASE).net, seed=0).eval()
+    left = []
+    for layer in (layer for layer in net.modules() if isinstance(layer, LocalResponseNorm)):
+        layer.register_forward_hook(lambda _, given, out: left.append(rms(out) / rms(given[0])))
+    with torch.no_grad():
+        net(images)
+    told = re.findall(r"leaves (0\.\d+) of conv1's activity and (0\.\d+) of conv2's", text)[0]
+    assert left == pytest.approx([float(number) for number in told], abs=0.015)
+    assert {"lrn", "lrn-constant"} <= {name for name, one in QUESTIONS.items() if one.claim == "C05"}
+    assert "net.lrn.alpha=0" in evidence.VARIANTS["lrn-constant"].changes

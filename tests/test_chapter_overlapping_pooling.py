@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,11 +12,16 @@ from chapter_cells import Chapter
 
 from alexnet_lib import notebook as nb
 from alexnet_lib import pooling_measures as measure
-from alexnet_lib.geometry import Window
+from alexnet_lib.experiments import evidence
+from alexnet_lib.experiments.logs_2012 import BY_NET
+from alexnet_lib.geometry import Window, sizes_through
+from alexnet_lib.model import AlexNet
 from alexnet_lib.pooling import COMPARED, average_pool, max_pool, routes
+from alexnet_lib.training.recipes import named
 
 OVERLAPPING, TOUCHING = Window(3, 2), Window(2, 2)
-run_cells = Chapter("overlapping_pooling", Window=Window, overlapping=OVERLAPPING, touching=TOUCHING).run
+CHAPTER = Chapter("overlapping_pooling", Window=Window, overlapping=OVERLAPPING, touching=TOUCHING)
+run_cells = CHAPTER.run
 
 
 def test_the_row_by_hand_is_what_both_poolings_give(capsys, book_style) -> None:
@@ -88,3 +96,50 @@ def test_the_blurred_maximum_is_between_smallest_and_largest_and_of_the_same_siz
     blurred = cell["blurred_max"](x)
     assert blurred.shape == COMPARED["max 3/2"](x).shape
     assert (blurred[..., 1:-1, 1:-1] - 3).abs().max() < 1e-6
+
+
+def tables_of(needle: str, **given: object) -> list[list[list[str]]]:
+    """The rows of the tables that a cell shows."""
+    tables: list[list[list[str]]] = []
+    run_cells(needle, nb=SimpleNamespace(table=lambda rows, **_: tables.append(rows)), **given)
+    return tables
+
+
+def test_the_recorded_effect_is_that_of_overlap() -> None:
+    """Positive where max 3/2 has the lower error; max 2/2 is what all are compared with."""
+    named_cells = run_cells("results_of(NAME, runs", nb=SimpleNamespace(table=lambda *_, **__: None))
+    tables = tables_of("results_of(NAME, runs")
+    assert len(tables) == 2
+    for rows, found in zip(tables, named_cells["recorded"].values(), strict=True):
+        by_label = {row[0]: row for row in rows}
+        assert by_label["max 2/2"][3] == "-"
+        means = {name: statistics.mean(one.test_error.values()) for name, one in found.items()}
+        better = 100 * (means["max-2-2"] - means["max-3-2"])
+        assert by_label["max 3/2"][3].startswith(f"{better:+.2f} points (")
+
+
+def test_the_quoted_errors_are_the_logs_and_the_difference_is_for_overlap() -> None:
+    rows = tables_of("3/2 (net 145)", sizes_through=sizes_through)[0]
+    for row, net in zip(rows, ("145", "147"), strict=False):
+        assert row[1:] == [f"{100 * error:.2f}" for error in (BY_NET[net].top1, BY_NET[net].top5)]
+    assert rows[2] == ["3/2 is better by (points)", "+0.40", "+0.30"]
+
+
+def test_the_sizes_that_the_text_gives_are_those_of_the_networks() -> None:
+    """At 96 pixels 23, 11, 5 and 2 with either window; at 64 conv3 to conv5 see 3 x 3, and one place is left."""
+
+    def maps(side: int, *changes: str) -> list[int]:
+        net = AlexNet(named("paper", (*evidence.BASE, f"net.input_size={side}", *changes)).net, seed=0)
+        sides: list[int] = []
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.MaxPool2d):
+                layer.register_forward_hook(lambda _, given, out: sides.extend((given[0].shape[-1], out.shape[-1])))
+        with torch.no_grad():
+            net.eval()(torch.zeros(1, 3, side, side))
+        return sides
+
+    for changes in ((), evidence.VARIANTS["pool-2-2"].changes):
+        assert maps(96, *changes) == [23, 11, 11, 5, 5, 2]
+        assert maps(64, *changes) == [15, 7, 7, 3, 3, 1]
+    text = "\n".join(CHAPTER.sources("markdown"))
+    assert "the maps are 23, 11, 5 and 2 wide" in text and "conv3 to conv5 see maps of 3 x 3" in text

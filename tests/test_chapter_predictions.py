@@ -7,6 +7,10 @@ import pytest
 import torch
 from chapter_cells import Chapter
 
+from alexnet_lib.config import AlexNetConfig
+from alexnet_lib.evidence import evidence_map
+from alexnet_lib.experiments import predictions_results as read
+from alexnet_lib.model import AlexNet
 from alexnet_lib.predictions import calibration
 from alexnet_lib.wordnet import nouns
 
@@ -63,6 +67,26 @@ def test_what_moves_in_is_the_mean_colour() -> None:
     assert torch.equal(right[..., 10:], image[..., :-10]) and torch.equal(left[..., :-10], image[..., 10:])
     assert right[:, :, :10].unique(dim=2).flatten(1)[:, 0].tolist() == [100, 50, 20] == left[:, 0, -1].tolist()
     assert torch.equal(moved(image, 0), image)
+
+
+def test_the_map_of_evidence_by_hand_is_the_librarys(capsys: pytest.CaptureFixture) -> None:
+    config = AlexNetConfig(input_size=64, hidden=(32, 32))
+    net = AlexNet(config, 5, seed=0).eval()
+    seen = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    made = CHAPTER.run("torch.autograd.grad", net=net, seen=seen, label=2, evidence_map=evidence_map)
+    assert capsys.readouterr().out == "agrees: True\n" and made["evidence"].max() > 0
+
+
+def test_off_and_on_the_centre_come_with_intervals() -> None:
+    tables = []
+
+    class Shown:
+        @staticmethod
+        def table(rows: list, **named: object) -> None:
+            tables.append(rows)
+
+    CHAPTER.run("read.off_rows", "read.changed_rows", nb=Shown, read=read, record=read.recorded(), keys=[])
+    assert all(" to " in cell for row in tables[0] for cell in row[1:])
 
 
 def test_a_temperature_changes_how_sure_but_no_answer(capsys: pytest.CaptureFixture) -> None:

@@ -43,7 +43,7 @@ def live(one_thread_throughout: None) -> dict:
 
 
 def test_the_numbers_by_hand_are_the_codes(capsys: pytest.CaptureFixture) -> None:
-    CHAPTER.run("one[:240] = True")
+    CHAPTER.run("one[:240] = other")
     said = capsys.readouterr().out
     text = next(cell for cell in CHAPTER.sources("markdown") if "**Chance of the images.**" in cell)
     assert said == "[0.02, 0.002]\n0.0281 0.0128\nvote right: False  average right: True\n"
@@ -83,8 +83,39 @@ def test_averages_are_of_the_softmax_and_start_with_the_first_network(live: dict
     labels, sure = live["judged"].labels, torch.zeros(3, 60, 10)
     sure[0, torch.arange(60), labels] = 0.9
     sure[1:, torch.arange(60), (labels + 1) % 10] = 0.4
-    assert averaged(sure) == [0.0, 0.0, 0.0]  # a vote of the three would be wrong
-    assert averaged(sure.flip(0)) == [1.0, 1.0, 0.0]
+    assert averaged(sure) == 0.0  # a vote of the three would be wrong
+    assert averaged(sure[1:]) == 1.0
+
+
+def test_one_interval_holds_seeds_and_images(live: dict, capsys: pytest.CaptureFixture) -> None:
+    shown = SimpleNamespace(table=lambda *a, **k: None)
+    session = SimpleNamespace(name="made")
+    known = {name: live[name] for name in ("judged", "live", "errors", "wrong", "seeds")}
+    made = CHAPTER.run("image_error = float(gain.std())", **known, nb=shown, session=session)
+    effect = made["effect"]
+    assert max(made["seed_error"], made["image_error"]) <= effect.error
+    assert effect.error <= (made["seed_error"] ** 2 + made["image_error"] ** 2) ** 0.5
+    assert 0.5 < made["drawn"] / effect.error < 2 and "both drawn anew" in capsys.readouterr().out
+
+
+def test_a_spread_of_four_networks_may_be_a_third_or_four_times_of_what_it_seems() -> None:
+    from scipy.stats import chi2
+
+    source = next(cell for cell in CHAPTER.sources("code") if "def spread_interval" in cell)
+    known: dict = {"chi2": chi2}
+    exec(source[source.index("def spread_interval") : source.index("pairs =")], known)
+    low, high = known["spread_interval"](0.01, 4)
+    assert low == pytest.approx((3 / 9.3484) ** 0.5, abs=1e-3) and high == pytest.approx((3 / 0.2158) ** 0.5, abs=1e-2)
+
+
+def test_the_papers_network_dies_without_dropout_and_not_without_its_masks() -> None:
+    live_images = image_set(768, "train", 0)
+    session = SimpleNamespace(device=torch.device("cpu"), name="made")
+    known = {"few": live_images, "scale": lambda images: images.float() - 127, "nn": torch.nn, "session": session}
+    made = CHAPTER.run("def first_steps(rate", **known)["steps"]
+    losses, dead, common, limit = made["no dropout"]
+    assert max(losses) > 5 > max(made["halving, no masks"][0]) and dead > 0.5 > made["halving, no masks"][1]
+    assert common > 3 * made["halving, no masks"][2] and limit < 0.01 < made["dropout"][3]
 
 
 def test_the_loss_of_the_average_is_never_above_the_mean_loss(live: dict) -> None:
@@ -109,14 +140,18 @@ def test_the_easy_exercise(capsys: pytest.CaptureFixture) -> None:
 
 def test_every_recorded_cell_runs_whatever_is_recorded(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
     """With no record at all, and with one seed of two variants: the cells read what is there and say what is not."""
-    from test_imagenet_results import CPU, errors, recorded
+    from ledger_cases import put_study
 
     from alexnet_lib import records
+    from alexnet_lib.config import AlexNetConfig
 
-    needles = ("sizes = ablations.sizes[::-1]", "read.detail_rows(size)", "draw_changes(rows)", "by_name = {row.name",
-               "our = [row for place", "import EXPERIMENT as sixth", "groups = {}", "flattery = {")  # fmt: skip
+    needles = ("draw_effects(read.compared_rows", "findings = {name: asked", "nb.table(read.our_rows()", "groups = {}",
+               "flattery = {")  # fmt: skip
     monkeypatch.setattr(records, "recorded_root", lambda: tmp_path)
-    known = {"read": read, "draw_changes": figures.draw_changes, "draw_averages": figures.draw_averages}
+    known = {"read": read, "draw_effects": figures.draw_effects, "draw_averages": figures.draw_averages}
+    known["AlexNetConfig"] = AlexNetConfig
     assert CHAPTER.run(*needles, **known)["groups"].keys() == {"not yet run"}
-    recorded(tmp_path, CPU, paper=errors(0.4), no_lrn=errors(0.5))
-    assert CHAPTER.run(*needles, **known)["groups"]["1 seed: undecided"] == ["no response normalisation (3.3)"]
+    put_study(tmp_path, {"paper": [0.60, 0.61, 0.605], "no-lrn": [0.65]}, answers=True)
+    groups = CHAPTER.run(*needles, **known)["groups"]
+    assert "C05: response normalisation" in groups["agrees in direction"]
+    assert "C10: conv3" in groups["not yet run"]

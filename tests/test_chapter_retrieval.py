@@ -7,7 +7,9 @@ import pytest
 import torch
 from chapter_cells import Chapter
 
-from alexnet_lib.binary_codes import pack
+from alexnet_lib.binary_codes import HammingIndex, fit_autoencoder, pack
+from alexnet_lib.experiments import retrieval_results as read
+from alexnet_lib.retrieval import chance, nearest, precision_at
 
 CHAPTER = Chapter("retrieval", np=np, torch=torch)
 
@@ -28,6 +30,49 @@ def test_the_code_passes_gradients_through_its_rounding() -> None:
     with torch.no_grad():
         bits = coder.encoder(x).sigmoid().round()
         assert torch.allclose(coder(x), coder.decoder(2 * bits - 1), atol=1e-6), "yet what is decoded are bits"
+
+
+@pytest.mark.usefixtures("book_style")
+def test_codes_of_features_and_of_pixels_stand_beside_random_planes() -> None:
+    shown = []
+
+    class Shown:
+        @staticmethod
+        def show(fig: object, **named: object) -> None:
+            shown.append(fig)
+
+    generator = torch.Generator().manual_seed(0)
+    labels = np.arange(100) % 4
+    base, pixels = (torch.randn(100, 8, generator=generator) + torch.tensor(labels)[:, None] for _ in range(2))
+    methods = {"features": nearest(base.numpy(), base.numpy(), 10), "pixels": nearest(pixels.numpy(), base.numpy(), 10)}
+    made = CHAPTER.run(
+        "def codes_of", nb=Shown, base=base, asked=base, train=None, val=None, all_pixels=lambda images: pixels.numpy(),
+        labels=labels, wanted=labels, methods=methods, few=None, fit_autoencoder=fit_autoencoder,
+        HammingIndex=HammingIndex, precision_at=precision_at, chance=chance,
+    )  # fmt: skip
+    names = ["autoencoder", "planes"]
+    drawn = [text.get_text() for text in shown[0].legends[0].get_texts()]
+    assert drawn == [*(f"features: {one}" for one in names), "features themselves",
+                     *(f"pixels: {one}" for one in names), "pixels themselves"]  # fmt: skip
+    stored, asked = made["codes_of"]("planes", 64, base, base[:5])
+    assert stored.shape == (100, 8) and np.array_equal(asked, stored[:5])
+
+
+def test_the_control_is_beside_the_autoencoder_in_what_is_recorded(capsys: pytest.CaptureFixture) -> None:
+    tables = []
+
+    class Shown:
+        @staticmethod
+        def table(rows: list, **named: object) -> None:
+            tables.append(rows)
+
+    CHAPTER.run("read.plane_rows", nb=Shown, read=read, record=read.recorded())
+    (rows,) = tables
+    assert [row[0].split(",")[0] for row in rows] == ["features"] * 3 + ["pixels"] * 3
+    worse = sum(row[3].startswith("-") for row in rows[:3])
+    assert f"features: random planes find more than the autoencoder at {worse} of 3 lengths" in capsys.readouterr().out
+    said = "on features our autoencoder does not beat them" in CHAPTER.sources("markdown")[-1]
+    assert said == (worse == 3), "the summary says what the record says"
 
 
 def test_the_bytes_of_imagenet(capsys: pytest.CaptureFixture) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
@@ -107,3 +109,14 @@ def test_the_checkers_name_the_usual_mistakes(
     capsys.readouterr()
     assert not nb.check(mistake, reference, cases, **more)
     assert said in capsys.readouterr().out
+
+
+def test_the_comparison_of_connections_says_what_it_could_have_seen() -> None:
+    cells = nbformat.read(CHAPTER.path, as_version=4).cells
+    place = next(i for i, cell in enumerate(cells) if "rows_of(trained" in cell.source)
+    table, printed = (out.get("text") or out["data"]["text/plain"] for out in cells[place].outputs)
+    assert "points better than columns that meet at fc6" in table
+    rows = [line for line in table.splitlines() if "seeds)" in line]
+    assert [row.rstrip().endswith(" -") for row in rows] == [False, False, True], "the last row is the reference"
+    seen = re.search(r"effect of (\d+) points", printed).group(1)
+    assert f"effects of about {seen} points" in cells[place + 1].source

@@ -117,7 +117,7 @@ def test_options_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert command_line.main(words) == 0
     plan = given.pop("plan")
     assert (plan.nonlinearities, plan.conditions, plan.seeds) == (("elu",), (("today", "unit"),), 5)
-    assert (plan.passes, plan.images) == (60, None)
+    assert (plan.passes, plan.images) == (60, relu_vs_tanh.SOME_IMAGES)
     assert given == {"out": tmp_path, "data": "somewhere", "device": "cpu", "jobs": 3}
 
 

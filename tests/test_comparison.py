@@ -19,8 +19,18 @@ from alexnet_lib.datasets import ImageSet, load_cifar10
 from alexnet_lib.errors import RecordError, SettingError
 from alexnet_lib.experiments import comparison, comparison_results, lrn_cifar10, pooling_cifar10
 from alexnet_lib.experiments.comparison import Terms, Variant, held_out, run_trial, stages_of
-from alexnet_lib.experiments.comparison_results import Difference, difference, live_comparison, results_of, rows_of
+from alexnet_lib.experiments.comparison_results import (
+    VariantResult,
+    better,
+    broken,
+    effect_of,
+    gap,
+    live_comparison,
+    results_of,
+    rows_of,
+)
 from alexnet_lib.experiments.comparison_runs import Comparison, Part, narrowed, run, summarise
+from alexnet_lib.experiments.one_run import Stopped
 from alexnet_lib.local_nets import ConvLocalConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
@@ -148,7 +158,7 @@ def test_a_stopped_trial_goes_on_where_it_stopped(
     def third_time() -> None:
         asked.append(1)
         if len(asked) == 4:
-            raise KeyboardInterrupt
+            raise Stopped
 
     monkeypatch.setattr(comparison, "stop_if_asked", third_time)
     assert run_trial(trial, place)["ended"] == "stopped"
@@ -177,31 +187,34 @@ def test_a_summary_has_mean_and_spread() -> None:
     assert summarise(variant((0.1, 0.2)))["rate"] is None
 
 
-def test_differences_are_taken_seed_by_seed() -> None:
-    found = difference({0: 0.30, 1: 0.34, 2: 0.32, 7: 0.9}, {0: 0.31, 1: 0.36, 2: 0.33, 8: 0.1})
-    pairs = [-0.01, -0.02, -0.01]
-    assert found.mean == pytest.approx(statistics.mean(pairs)) and found.seeds == 3
-    assert found.standard_error == pytest.approx(statistics.stdev(pairs) / math.sqrt(3))
-    assert str(found) == "-1.33 ± 0.33 (3 seeds)"
-    assert str(difference({0: 0.3}, {0: 0.2})) == "+10.00 (1 seed)"
-    assert difference({0: 0.3}, {1: 0.3}) is None
+def result(*errors: float, training: float = 0.1, **more: object) -> VariantResult:
+    seeds = list(range(len(errors)))
+    told = {"seeds": seeds, "rate": 0.01, "test_error": list(errors), "training_error": [training] * len(errors)}
+    return VariantResult({"experiment": "e", "run": "r", "configuration": {}, "dataset": {"test_images": 10_000},
+                          "result": told | more})  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "mean, error, seeds, sign, verdict",
-    [
-        (-0.02, 0.002, 3, -1, "agrees"),
-        (0.02, 0.002, 3, -1, "differs"),
-        (-0.02, 0.005, 3, -1, "undecided"),  # 4 standard errors: 3 seeds need 4.30
-        (-0.02, 0.005, 5, -1, "agrees"),  # 5 seeds need 2.78
-        (-0.02, None, 1, -1, "undecided"),
-        (-0.02, 0.01, 50, -1, "undecided"),
-    ],
-)
-def test_a_verdict_needs_0_outside_the_interval(
-    mean: float, error: float | None, seeds: int, sign: int, verdict: str
-) -> None:
-    assert Difference(mean, error, seeds).verdict(sign) == verdict
+def test_an_effect_is_how_much_lower_the_errors_are_by_seeds_and_images() -> None:
+    tested, without = result(0.30, 0.31, 0.32), result(0.34, 0.35, 0.36)
+    effect = effect_of(tested, without)
+    by_seeds = 0.01**2 * (1 / 3 + 1 / 3)
+    by_images = (0.31 * 0.69 + 0.35 * 0.65) / 10_000
+    assert effect.size == pytest.approx(0.04) and effect.bound
+    assert effect.error == pytest.approx(math.sqrt(by_seeds + by_images))
+    assert better(tested, without).startswith("+4.00 points (1.") and better(without, tested).startswith("-4.00 points")
+    assert better(without, without) == "-"
+    assert effect_of(tested, without, gap).size == pytest.approx(0.04)
+
+
+def test_no_effect_is_told_of_what_learned_nothing_or_of_one_seed_alone() -> None:
+    classes = {"classes": ["a", "b"]}
+    dead, alive = result(0.49, 0.5), result(0.2, 0.21)
+    for one in (dead, alive):
+        one.record["configuration"] = classes
+    assert broken(dead.record) and not broken(alive.record)
+    assert effect_of(alive, dead) is None and better(alive, dead) == "learned nothing"
+    assert broken(result(0.2, diverged=[1]).record)
+    assert better(result(0.2), result(0.3)) == "1 seed of each: cannot tell"
 
 
 def test_only_narrows_to_variants_and_parts() -> None:
@@ -259,7 +272,10 @@ def test_a_whole_tiny_comparison_is_recorded_once(
     found = results_of("lrn-cifar10", ("best", "tiny"), NETS, tmp_path / "out")
     assert list(found) == ["none", "lrn"] and found["lrn"].key == "lrn-cifar10/tiny_lrn"
     rows = rows_of(found, {"none": "no norm", "lrn": "LRN", "batch": "batch norm"})
-    assert rows[0][3] == "-" and "(2 seeds)" in rows[1][3] and rows[2][1] == "not yet run"
+    assert rows[0][3] == "-" and rows[2][1] == "not yet run"
+    assert rows[1][3] == better(found["lrn"], found["none"])
+    turned = rows_of(found, {"none": "no norm", "lrn": "LRN"}, than="lrn")
+    assert turned[1][3] == "-" and turned[0][3] == better(found["none"], found["lrn"])
     assert found["none"].gap[0] == pytest.approx(found["none"].test_error[0] - found["none"].training_error[0])
     assert len(found["none"].curves) == 2 and found["none"].curves[0][0] == [1.0, 1.5]
 

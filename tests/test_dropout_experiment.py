@@ -19,6 +19,7 @@ from alexnet_lib.experiments import comparison, dropout_cifar10, watching
 from alexnet_lib.experiments.comparison import Terms, Variant, run_trial
 from alexnet_lib.experiments.comparison_results import live_comparison, results_of
 from alexnet_lib.experiments.comparison_runs import Comparison, Part, run
+from alexnet_lib.experiments.one_run import Stopped
 from alexnet_lib.experiments.watching import (
     WATCHED,
     courses,
@@ -71,7 +72,7 @@ def test_a_stopped_run_keeps_what_was_watched_and_drops_the_same_units(
     def fourth_time() -> None:
         asked.append(1)
         if len(asked) == 4:
-            raise KeyboardInterrupt
+            raise Stopped
 
     monkeypatch.setattr(watching, "stop_if_asked", fourth_time)
     assert run_trial(trial, workplace(tree_of_300, tmp_path))["ended"] == "stopped"

@@ -107,21 +107,9 @@ def test_passes_and_factors_are_read_from_records() -> None:
     assert results.factors(to_level, "rate-0.5") == "1.5" and results.factors(to_settle, "rate-0.5") == "1.6, 3.0"
     assert results.factors(to_level, "rate-0.75") == "not yet run" == results.factors({}, "rate-0.5")
     assert results.factors({"none": {0: None}, "rate-0.5": {0: 1.0}}, "rate-0.5") == "not reached"
-    assert results.recorded_passes({}) == ({}, {}) and results.change_in_passes({}) is None
+    assert results.recorded_passes({}) == ({}, {})
 
 
-@pytest.mark.parametrize(
-    ("passes", "verdict"),
-    [
-        ([3.9, 4.0, 4.2], "agrees"),
-        ([1.0, 1.1, 0.9], "differs"),
-        ([1.0, 4.0, 4.0], "undecided"),
-        ([2.1, 4.0, 9.0], "undecided"),  # longer from each seed, by factors that may be chance
-        ([4.0], "undecided"),
-    ],
-)
-def test_a_verdict_on_passes_needs_a_factor_of_1_outside_the_interval(passes: list[float], verdict: str) -> None:
-    both = {"none": dict.fromkeys(range(3), 2.0), "rate-0.5": dict(enumerate(passes))}
-    change = results.change_in_passes(both)
-    assert change.verdict(1) == verdict
-    assert change.mean == pytest.approx(sum(math.log(p / 2) for p in passes) / len(passes))
+def test_passes_are_compared_by_their_logarithms_and_those_not_reached_left_out() -> None:
+    assert results.log_passes({0: 1.0, 1: None, 2: math.e}).values == pytest.approx((0.0, 1.0))
+    assert results.log_passes({0: None}) is None and results.log_passes({}) is None

@@ -14,7 +14,7 @@ from alexnet_lib.errors import DataError, RecordError, SettingError
 from alexnet_lib.experiments import one_run, relu_vs_tanh
 from alexnet_lib.experiments.pool import settings_of
 from alexnet_lib.experiments.race import Contender
-from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan, contenders_of, default_plan, narrowed, take_up
+from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan, contenders_of, default_plans, narrowed, take_up
 from alexnet_lib.nonlinearities import NONLINEARITIES
 from alexnet_lib.small_nets import SmallNetConfig
 from alexnet_lib.train import TrainSettings
@@ -51,9 +51,12 @@ def test_a_record_keeps_fitting_although_it_keeps_six_digits_only(tmp_path: Path
 @pytest.mark.parametrize(
     "changed, how",
     [
-        ({"net": SmallNetConfig(nonlinearity="tanh")}, "with other settings"),
-        ({"settings": TrainSettings(rate=1.0, passes=21, target_error=0.25)}, "with other settings"),
-        ({}, "on other images"),
+        ({"net": SmallNetConfig(nonlinearity="tanh")}, "with other settings: net.nonlinearity relu, not tanh"),
+        (
+            {"settings": TrainSettings(rate=1.0, passes=21, target_error=0.25)},
+            "with other settings: settings.passes 20, not 21",
+        ),
+        ({}, "on other images: those of sha256:1, not of sha256:2"),
     ],
 )
 def test_a_record_of_another_race_is_refused_by_name(changed: dict, how: str, tmp_path: Path) -> None:
@@ -63,14 +66,17 @@ def test_a_record_of_another_race_is_refused_by_name(changed: dict, how: str, tm
 
 
 def test_the_plans_are_those_of_the_book() -> None:
-    assert default_plan(False, False).images == 10_000
-    assert default_plan(True, False) == Plan(("relu", "tanh"), ("80sec",), CONDITIONS, 3, 60, None)
-    gpu = default_plan(True, True)
+    assert [plan.images for plan in default_plans(False, False)] == [10_000]
+    whole, kinds, nets = default_plans(True, False)
+    assert whole == Plan(("relu", "tanh"), ("80sec",), CONDITIONS, 3, 60, None)
+    assert kinds.nonlinearities == tuple(NONLINEARITIES) and kinds.images == nets.images == 20_000
+    assert nets.architectures == ("18pct", "deep") and nets.conditions == CONDITIONS[:2]
+    (gpu,) = default_plans(True, True)
     assert (len(gpu.nonlinearities), len(gpu.architectures), gpu.seeds) == (8, 3, 10)
 
 
 def test_starts_and_pixels_are_crossed_for_relu_and_tanh_only() -> None:
-    runs = {one.run: one for one in contenders_of(default_plan(True, True), 63.0)}
+    runs = {one.run: one for one in contenders_of(*default_plans(True, True), 63.0)}
     assert len(runs) == 2 * 3 * 8 + 2 * 2
     assert "80sec_2012_unit_tanh" in runs and "80sec_2012_unit_elu" not in runs
     assert "deep_today_unit_elu" in runs and "deep_today_0-255_relu" not in runs
@@ -78,7 +84,7 @@ def test_starts_and_pixels_are_crossed_for_relu_and_tanh_only() -> None:
 
 
 def test_only_narrows_by_name() -> None:
-    plan = narrowed(default_plan(True, False), ["tanh", "today/unit", "deep"])
+    plan = narrowed(default_plans(True, False)[0], ["tanh", "today/unit", "deep"])
     assert (plan.nonlinearities, plan.conditions, plan.architectures) == (("tanh",), (("today", "unit"),), ("deep",))
     assert narrowed(plan, ["relu"]).conditions == plan.conditions, "a kind that is not named stays"
     assert narrowed(plan, list(NONLINEARITIES)).nonlinearities == tuple(NONLINEARITIES)

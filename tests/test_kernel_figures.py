@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from ledger_cases import put_kernels
+from ledger_cases import put
 from safetensors.torch import save_file
 
 from alexnet_lib.errors import RecordError
 from alexnet_lib.experiments import kernel_results as read
-from alexnet_lib.kernel_figures import GAP, draw_chance, draw_columns, draw_gabor, draw_kernels, draw_measures, mosaic
+from alexnet_lib.kernel_figures import (
+    GAP,
+    draw_chance,
+    draw_columns,
+    draw_fits,
+    draw_gabor,
+    draw_kernels,
+    draw_measures,
+    mosaic,
+)
 from alexnet_lib.kernels import Gabor, dealt, kernel_table, specialisation
 
 
@@ -40,8 +50,8 @@ def test_each_kind_is_marked_as_often_as_it_is_there() -> None:
     table = kernel_table(kernels)
     fig = draw_measures(table)
     marks = {each.get_label(): each.get_offsets().data for each in fig.axes[0].collections}
-    assert list(marks) == ["oriented (2)", "coloured blob (1)"]
-    assert marks["oriented (2)"][:, 0] == pytest.approx([0.25, 0.25], abs=1e-3)
+    assert {name: len(each) for name, each in marks.items()} == {"oriented": 2, "coloured blob": 1}
+    assert marks["oriented"][:, 0] == pytest.approx([0.25, 0.25], abs=1e-3)
     plt.close(fig)
 
 
@@ -69,15 +79,39 @@ def test_several_sets_and_a_gabor_can_be_drawn() -> None:
     plt.close(fig)
 
 
+def test_a_line_of_fits_is_the_share_of_kernels_above_each() -> None:
+    fig = draw_fits({"trained": [[0.2, 0.4, 0.6, 0.8], [0.5] * 4], "noise": [[0.1, 0.1, 0.1, 0.3]]})
+    lines = [line.get_xydata().round(3).tolist() for line in fig.axes[0].lines]
+    one, other, noise = (dict(line) for line in lines)
+    assert [one[t] for t in (0, 0.3, 0.5, 0.7, 1)] == [1, 0.75, 0.5, 0.25, 0]
+    assert other[0.45] == 1 and other[0.55] == 0 and noise[0.2] == 0.25
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["trained", "noise"]
+    plt.close(fig)
+
+
+def put_runs(root: Path, kinds: list[list[str]], shares: list[list[float]], variant: str = "paper") -> None:
+    """Write a record of `kernels`: by seed, each kernel's kind and colour share."""
+    runs = [{"seed": seed, "pilot": False, "kernels": {"kind": kind, "colour_share": share}}
+            for seed, (kind, share) in enumerate(zip(kinds, shares, strict=True))]  # fmt: skip
+    result = {"complete": True, "seeds": list(range(len(kinds))), "test_error": [0.5] * len(kinds)}
+    put(root, "kernels", f"10-classes-64-pixels-20-passes_{variant}", result, result["seeds"], curves=runs)
+
+
 def test_records_of_kernels_are_read(tmp_path: Path) -> None:
     assert read.variants(tmp_path) == {}
-    put_kernels(tmp_path, [["oriented", "grey blob"] * 2, ["neither"] * 4], [[0.1, 0.2, 0.7, 0.8], [0.5] * 4])
-    put_kernels(tmp_path, [["coloured blob"] * 4], [[0.9] * 4], "late")
+    grey_first = [0.1, 0.15, 0.2, 0.12, 0.8, 0.7, 0.9, 0.75]
+    coloured_first = [0.7, 0.8, 0.75, 0.9, 0.1, 0.2, 0.15, 0.12]
+    put_runs(tmp_path, [["oriented", "grey blob"] * 4, ["neither"] * 8, ["neither"] * 8],
+             [grey_first, coloured_first, [0.5] * 8])  # fmt: skip
+    put_runs(tmp_path, [["coloured blob"] * 4], [[0.9] * 4], "late")
     found = read.variants(tmp_path)
     assert list(found) == ["paper", "late"]
-    assert read.kind_rows(found)[0][1:] == ["50%", "0%", "50%", "0%", "0.45"]
-    (two, *_), (late, *_) = (row[1:] for row in read.column_rows(found))
-    assert two == "+60.0 (p 0.33), +0.0 (p 1.00)" and late == "+0.0 (p 1.00)", "four kernels can be dealt in six ways"
+    assert read.kind_rows(found)[0][1:] == ["50%", "0%", "50%", "0%", "0.47"]
+    (two, *_, runs), (late, *_) = (row[1:] for row in read.column_rows(found))
+    assert re.fullmatch(r"\+64\.5 \(p 0\.0[23]\d?\), -64\.5 \(p 0\.0[23]\d?\), \+0\.0 \(p 1\)", two), (
+        "two of the 70 ways to deal eight kernels are as far apart"
+    )
+    assert runs == "2 of 3 (9% to 99%)" and late == "+0.0 (p 1)"
     with pytest.raises(RecordError, match="_paper_seed-0_conv1.safetensors is missing"):
         read.kept_kernels(found["paper"], root=tmp_path)
     weights = torch.randn(4, 3, 11, 11).half()

@@ -15,6 +15,8 @@ from alexnet_lib.kernels import (
     colour_share,
     fit_gabor,
     measure,
+    noise_as_smooth,
+    noise_fits,
     noise_line,
     plane_of,
     specialisation,
@@ -139,6 +141,33 @@ def test_noise_is_rarely_more_than_the_line() -> None:
     line = noise_line(11, 11, count=60, quantile=0.9)
     over = [one.kind != "neither" for one in measure(noise(60, seed=9), line)]
     assert 0.02 < line < 0.2 and sum(over) <= 15, "about 6 are expected"
+
+
+def rings_of(pattern: np.ndarray) -> np.ndarray:
+    """The energy of a pattern at each distance from frequency 0, in steps of one cycle in its width."""
+    turns = np.fft.fftfreq(11) * 11
+    distance = np.hypot(*np.meshgrid(turns, turns)).round().astype(int)
+    return np.bincount(distance.ravel(), (np.abs(np.fft.fft2(pattern)) ** 2).ravel())
+
+
+def test_noise_as_smooth_has_the_kernels_spectrum_and_colours_and_no_orientation() -> None:
+    kernel = gabor(60, 0.2, colour=PURPLE).kernel(11, 11)
+    drawn = noise_as_smooth(kernel.expand(400, 3, 11, 11), seed=1)
+    assert torch.equal(drawn, noise_as_smooth(kernel.expand(400, 3, 11, 11), seed=1))
+    assert drawn.pow(2).sum(dim=(1, 2, 3)).numpy() == pytest.approx(float(kernel.pow(2).sum()), rel=1e-4)
+    assert colour_share(drawn) == pytest.approx(float(colour_share(kernel[None])), abs=1e-4)
+    planes = [plane_of(one) for one in drawn]
+    assert np.mean([plane.colour for plane in planes], axis=0) == pytest.approx(PURPLE, abs=1e-3)
+    energy = np.mean([rings_of(plane.pattern) for plane in planes], axis=0)
+    assert energy == pytest.approx(rings_of(plane_of(kernel).pattern), abs=0.05 * energy.sum())
+    angles = np.radians(2 * np.array([tuning_of(plane.pattern).orientation for plane in planes]))
+    assert abs(np.exp(1j * angles).mean()) < 0.15, "no orientation is more frequent than another"
+
+
+def test_the_control_is_harder_than_white_noise_and_easier_than_a_gabor() -> None:
+    kernels = torch.stack([gabor(angle, 0.15, angle).kernel(11, 11) for angle in range(0, 180, 15)])
+    fits = [one.gabor.fit for one in measure(noise_as_smooth(kernels), line=0.1)]
+    assert max(noise_fits(11, 11, count=12)) < 0.2 < np.mean(fits) < 0.95
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from alexnet_lib.experiments import learning_cifar10
 from alexnet_lib.experiments.comparison import run_trial, stages_of
 from alexnet_lib.experiments.comparison_results import results_of
 from alexnet_lib.experiments.comparison_runs import Change, Comparison, run
+from alexnet_lib.experiments.one_run import Stopped
 from alexnet_lib.experiments.watching import courses
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
@@ -88,7 +89,7 @@ def test_a_stopped_run_goes_on_in_its_stage(tmp_path: Path, monkeypatch: pytest.
     def third_time() -> None:
         asked.append(1)
         if len(asked) == 3:
-            raise KeyboardInterrupt
+            raise Stopped
 
     monkeypatch.setattr("alexnet_lib.experiments.watching.stop_if_asked", third_time)
     assert run_trial(trial, place)["ended"] == "stopped"

@@ -10,6 +10,7 @@ import pytest
 from alexnet_lib import records
 from alexnet_lib.experiments import learning_cifar10 as experiment
 from alexnet_lib.experiments import learning_results as results
+from alexnet_lib.experiments.comparison_results import test_error
 
 CPU_RUN = "biases-10000-images-20-passes-text"
 
@@ -57,14 +58,16 @@ def test_a_run_that_diverged_has_no_early_error(root: Path) -> None:
     assert results.early_error(results.biases("text", root)["bias-0"]) == {0: 0.8}
 
 
-def test_the_longest_run_is_taken(root: Path) -> None:
+def test_the_longest_run_is_taken_as_soon_as_it_has_as_many_variants(root: Path) -> None:
     write("biases-20-passes-text_bias-0", {0: [0.7, 0.6]}, [0.4], root)
+    assert results.run_names(results.biases("text", root)) == CPU_RUN
+    write("biases-20-passes-text_bias-1", {0: [0.7, 0.6]}, [0.4], root)
     assert results.run_names(results.biases("text", root)) == "biases-20-passes-text"
 
 
 def test_what_is_not_recorded_says_so(root: Path) -> None:
     assert results.biases("code2012", root) == {} == results.decays(root)
-    assert results.rows_of({}, experiment.DECAYS, results.training_error, results.test_error)[1] == [
+    assert results.rows_of({}, experiment.DECAYS, results.training_error, test_error)[1] == [
         "decay 0.0005, the paper's", "not yet run", "not yet run", "-",
     ]  # fmt: skip
     assert results.run_names({}) == "not yet run" and results.courses({}) == {}

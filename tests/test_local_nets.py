@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from alexnet_lib.errors import SettingError
+from alexnet_lib.experiments import lrn_cifar10
 from alexnet_lib.layers import LocalResponseNorm, local_response_norm
 from alexnet_lib.local_nets import (
     NORMS,
@@ -26,7 +27,7 @@ from alexnet_lib.small_nets import count_weights
 from alexnet_lib.train import TrainSettings, train_step
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SMALL = ConvLocalConfig(maps=6, local_maps=4, image_size=8, classes=3)
+SMALL = ConvLocalConfig(maps=9, local_maps=4, image_size=8, classes=3)
 
 
 def local(channels: int = 2, maps: int = 3, size: int = 4, kernel: int = 3, padding: int = 1) -> LocallyConnected2d:
@@ -96,7 +97,9 @@ def test_the_weights_are_as_many_as_counted_by_hand() -> None:
     local_layers = 36 * (576 * 32 + 32) + 36 * (288 * 32 + 32)
     plain = convolutions + local_layers + 1152 * 10 + 10
     count = {norm: count_weights(ConvLocalNet(ConvLocalConfig(norm), seed=0)) for norm in NORMS}
-    assert count == {"none": plain, "lrn": plain, "lrn average": plain, "batch": plain + 4 * 64}
+    assert count == {**dict.fromkeys(NORMS, plain), "batch": plain + 4 * 64}
+    wider = 36 * (576 * 64 + 64) + 36 * (576 * 32 + 32) - local_layers
+    assert count_weights(ConvLocalNet(lrn_cifar10.RELEASED, seed=0)) == plain + wider
     learned = {name: count_weights(ConvLocalNet(ConvLocalConfig(pooling=name), seed=0)) - plain for name in POOLINGS}
     assert {name: n for name, n in learned.items() if n} == {
         "strided convolution": 2 * (9 * 64 * 64 + 64),
@@ -136,12 +139,12 @@ def test_no_pooling_keeps_every_second_unit() -> None:
 def test_learned_poolings_start_as_the_average_with_zeros_outside() -> None:
     net = ConvLocalNet(replace(SMALL, pooling="learned"), seed=0)
     pooling = next(layer for layer in net.layers if isinstance(layer, LearnedPooling))
-    x = torch.randn(2, 6, 8, 8)
+    x = torch.randn(2, 9, 8, 8)
     expected = F.avg_pool2d(F.pad(x, (0, 1, 0, 1)), 3, 2)
     torch.testing.assert_close(pooling(x), expected)
     across = ConvLocalNet(replace(SMALL, pooling="strided convolution"), seed=0)
     pooling = next(layer for layer in across.layers if isinstance(layer, LearnedPooling))
-    own = pooling.window.weight[torch.arange(6), torch.arange(6)]
+    own = pooling.window.weight[torch.arange(9), torch.arange(9)]
     assert (own - 1 / 9).abs().max() < 0.06 and pooling.window.weight.std() < 0.06
     assert (pooling(x) >= 0).all(), "a convolution layer ends in ReLU"
 
@@ -151,27 +154,37 @@ def test_the_norms_are_the_papers_and_the_released_files() -> None:
     torch.testing.assert_close(norm_of("lrn", 8)(x), local_response_norm(x))
     released = norm_of("lrn average", 8)(x)
     torch.testing.assert_close(released, F.local_response_norm(x, 5, alpha=0.001, beta=0.75, k=1.0))
+    x = 50 * torch.rand(2, 12, 3, 3, dtype=torch.float64)
+    stayed = F.local_response_norm(x, 9, alpha=0.001, beta=0.75, k=1.0)
+    torch.testing.assert_close(norm_of("lrn released", 12)(x), stayed)
     assert torch.equal(norm_of("none", 8)(x), x)
 
 
-def plain(images: torch.Tensor, net: ConvLocalNet, norm) -> torch.Tensor:  # noqa: ANN001
-    """conv-local-11pct as one call after another."""
+def plain(images: torch.Tensor, net: ConvLocalNet, norm, pooled_first: bool = False) -> torch.Tensor:  # noqa: ANN001
+    """conv-local-11pct as one call after another: as first released, or with the first norm after its pooling."""
     first, second, *local_layers, last = net.weighted_layers()
-    x = F.pad(norm(F.relu(F.conv2d(images, first.weight, first.bias, padding=2))), (0, 1, 0, 1))
+    x = F.relu(F.conv2d(images, first.weight, first.bias, padding=2))
+    x = F.pad(x if pooled_first else norm(x), (0, 1, 0, 1))
     x = F.max_pool2d(x, 3, 2)  # what lies outside is 0, as small as ReLU gives
+    x = norm(x) if pooled_first else x
     x = F.max_pool2d(F.pad(norm(F.relu(F.conv2d(x, second.weight, second.bias, padding=2))), (0, 1, 0, 1)), 3, 2)
     for layer in local_layers:
         x = F.relu(layer(x))
     return x.flatten(1) @ last.weight.T + last.bias
 
 
-@pytest.mark.parametrize("name", ["none", "lrn", "lrn average"])
-def test_the_forward_pass_is_the_plain_one(name: str) -> None:
-    net = ConvLocalNet(ConvLocalConfig(name), seed=1).double()
+@pytest.mark.parametrize(
+    "config",
+    [*(ConvLocalConfig(name) for name in ("none", "lrn", "lrn average", "lrn released")), lrn_cifar10.RELEASED],
+    ids=str,
+)
+def test_the_forward_pass_is_the_plain_one(config: ConvLocalConfig) -> None:
+    net = ConvLocalNet(config, seed=1).double()
     for layer in net.weighted_layers():
         nn.init.normal_(layer.bias, std=0.1)
     images = 60 * torch.randn(2, 3, 24, 24, dtype=torch.float64)
-    torch.testing.assert_close(net(images), plain(images, net, norm_of(name, 64)), rtol=1e-10, atol=1e-10)
+    expected = plain(images, net, norm_of(config.norm, 64), config.norm == "lrn released")
+    torch.testing.assert_close(net(images), expected, rtol=1e-10, atol=1e-10)
 
 
 def test_norms_stand_after_relu_and_batch_norm_before_it() -> None:
@@ -198,16 +211,18 @@ def test_a_seed_starts_every_norm_and_pooling_alike() -> None:
 
 
 def test_rates_and_decays_are_those_of_the_released_files() -> None:
-    """Biases learn twice as fast, and only the weights of the last three layers decay."""
-    for change in ({"norm": "batch"}, {"pooling": "learned"}, {"pooling": "strided convolution"}):
+    """Biases learn twice as fast, and only the weights of the last three layers decay, the last one's as it says."""
+    changes = ({"norm": "batch"}, {"pooling": "learned"}, {"pooling": "strided convolution"}, {"last_decay": 0.01})
+    for change in changes:
         net = ConvLocalNet(replace(SMALL, **change), seed=0)
         settings = TrainSettings(rate=0.001, weight_decay=0.004)
         optimiser = PaperSGD(net.parameter_groups(settings), settings.rate)
         told = {id(p): (g["lr"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
         assert len(told) == sum(len(g["params"]) for g in optimiser.param_groups) == len(list(net.parameters()))
-        decayed = {id(layer.weight) for layer in net.weighted_layers()[2:]}
+        decayed = {id(layer.weight): 0.004 for layer in net.weighted_layers()[2:]}
+        decayed[id(net.weighted_layers()[-1].weight)] = change.get("last_decay", 0.004)
         for name, parameter in net.named_parameters():
-            wanted = (0.002, 0.0) if name.endswith("bias") else (0.001, 0.004 if id(parameter) in decayed else 0.0)
+            wanted = (0.002, 0.0) if name.endswith("bias") else (0.001, decayed.get(id(parameter), 0.0))
             assert told[id(parameter)] == wanted, name
 
 
@@ -227,11 +242,12 @@ def test_every_variant_learns_a_batch_by_heart(change: dict) -> None:
 @pytest.mark.parametrize(
     "change, said",
     [
-        ({"norm": "LRN"}, "norm 'LRN' is not known; use one of none, lrn, lrn average, batch"),
+        ({"norm": "LRN"}, "norm 'LRN' is not known; use one of none, lrn, lrn average, lrn released, batch"),
         ({"pooling": "max"}, "pooling 'max' is not known; use one of max 3/2"),
         ({"image_size": 26}, "image_size 26: .* a multiple of 4"),
         ({"maps": 0}, "must be 1 or more"),
         ({"maps": 4, "norm": "lrn"}, "maps 4: response normalisation looks at 5"),
+        ({"maps": 8, "norm": "lrn released"}, "maps 8: response normalisation looks at 9"),
     ],
 )
 def test_what_does_not_fit_is_refused(change: dict, said: str) -> None:

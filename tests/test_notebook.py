@@ -104,6 +104,20 @@ def test_deterministic_algorithms_threads_and_style_are_set(monkeypatch):
     assert nb.setup("x", data=None).threads == torch.get_num_threads() >= 1, "a smaller number is not remembered"
 
 
+def test_fewer_threads_where_they_are_quicker_and_the_first_line_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(nb, "_PHYSICAL_CORES", 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(nb, "free_threads", lambda most: 1)
+    assert nb.setup("x", data=None).threads == torch.get_num_threads() == 1
+    assert "CPU, 1 thread (of 2: other programs hold the cores) · seed 0" in capsys.readouterr().out
+    monkeypatch.setattr(nb, "free_threads", lambda most: most)
+    nb.setup("x", data=None)
+    assert "CPU, 2 threads · seed 0" in capsys.readouterr().out
+    monkeypatch.setenv("ALEXNET_THREADS", "2")
+    monkeypatch.setattr(nb, "free_threads", lambda most: pytest.fail("it measured, although it was told"))
+    nb.setup("x", data=None)
+
+
 @pytest.mark.parametrize("given", ["0", "two", "-1", "1.5"])
 def test_wrong_thread_counts_are_refused(given, monkeypatch):
     monkeypatch.setenv("ALEXNET_THREADS", given)

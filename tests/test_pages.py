@@ -71,8 +71,12 @@ def test_a_reader_picks_photographs_on_the_page(built_book, running: Browser, ch
         buttons.nth(number).click()
         assert [answers.nth(n).is_visible() for n in range(answers.count())].index(True) == number
         assert sum(answers.nth(n).is_visible() for n in range(answers.count())) == 1
-        assert buttons.nth(number).get_attribute("aria-pressed") == "true"
+        assert buttons.nth(number).get_attribute("aria-checked") == "true"
         assert answers.nth(number).evaluate("image => image.naturalWidth") > 300 and not asked
+    page.keyboard.press("ArrowLeft")
+    last = buttons.count() - 1
+    assert answers.nth(last).is_visible() and buttons.nth(last).evaluate("one => one === document.activeElement")
+    assert buttons.nth(last).evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
     context.close()
 
 

@@ -11,7 +11,7 @@ from ledger_cases import put
 from PIL import Image
 from safetensors.torch import save_file
 
-from alexnet_lib import records
+from alexnet_lib import effects, records
 from alexnet_lib.errors import DataError, RecordError
 from alexnet_lib.experiments import predictions_results as read
 from alexnet_lib.experiments.predictions import CONVOLUTIONS, STUDY
@@ -39,7 +39,8 @@ def root(tmp_path: Path) -> Path:
     layers = {f"{layer}.{what}": getattr(net.get_submodule(layer), what).detach().half()
               for layer in CONVOLUTIONS for what in ("weight", "bias")}  # fmt: skip
     shares = {"softmax-centre": rows.half(), "softmax-ten": others.half()}
-    beside = {"labels": torch.tensor([0, 1, 2, 0]), "boxes": torch.tensor([[0, 0, 20, 20], *[[0, 0, 63, 63]] * 3])}
+    corner, all_of_it = [0, 0, 20, 20], [0, 0, 63, 63]
+    beside = {"labels": torch.tensor([0, 1, 2, 0]), "boxes": torch.tensor([corner, all_of_it, all_of_it, corner])}
     save_file(shares | beside | layers, tmp_path / "predictions" / f"{RUN}_seed-0.safetensors")
     save_file(shares, tmp_path / "predictions" / f"{RUN}_seed-1.safetensors")
     return tmp_path
@@ -50,17 +51,49 @@ def test_nothing_recorded_is_said_to_be_not_yet_run(tmp_path: Path) -> None:
     assert read.off_rows({})[0][0] == "not yet run" == read.changed_rows({})[0][0]
 
 
-def test_rows_are_those_of_the_record(root: Path) -> None:
+def test_errors_on_and_off_the_centre_have_intervals_of_seeds_and_images(root: Path) -> None:
     record = read.recorded(root)
     assert records.key(record) == f"predictions/{RUN}"
-    figures = [f"{mean} ± {spread} (2 seeds)" for mean, spread in ((25.0, 35.4), (50.0, 0.0), (37.5, 17.7))]
-    assert read.off_rows(record)[0] == ["centre view", *figures]
-    assert read.off(record, root).tolist() == [True, False, False, False]
+    assert read.off(record, root).tolist() == [True, False, False, True]
+    centre, ten = read.off_rows(record, root)
+    assert [centre[0], ten[0]] == ["centre view", "ten views"]
+    # Of labels 0, 1, 2, 0 both seeds have 0, 0, 2, 1: one of two is wrong in each group.
+    assert centre[1].startswith("50.0 (") and centre[1] == centre[2] and centre[3].startswith("+0.00 points (")
+    assert centre[1] == "50.0 (0.0 to 100.0)", "of two images little is known, and no error is under 0"
+
+
+def test_the_interval_of_an_error_is_that_of_both_seeds_and_images() -> None:
+    generator = np.random.default_rng(0)
+    hard = generator.random(400)
+    wrong = np.stack([generator.random(400) < 0.9 * hard for _ in range(5)])
+    low, high = (float(end) / 100 for end in read.told_error(wrong).split("(")[1].strip(")").split(" to "))
+    resampled = np.percentile(effects.resampled(wrong, np.zeros_like(wrong)), [2.5, 97.5])
+    assert [low, high] == pytest.approx(sorted(-resampled), abs=0.02)
+    assert read.told_error(wrong[:1]).endswith(" (1 seed)")
+
+
+def test_the_cost_of_being_off_is_told_apart_from_chance_by_images_of_both_groups(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    away = np.arange(500) < 140
+    hard = np.where(away, 0.6, 0.4)
+    always = generator.random(500) < hard  # which images are wrong hangs on the images alone
+    monkeypatch.setattr(read, "wrong_by_seed", lambda *given: np.stack([always] * 3))
+    monkeypatch.setattr(read, "off", lambda *given: away)
+    cost = read.cost_of_off({}, root=root)
+    assert cost.size == pytest.approx(always[away].mean() - always[~away].mean())
+    expected = sum(always[group].var(ddof=1) / group.sum() for group in (away, ~away)) ** 0.5
+    assert cost.error == cost.image_error == pytest.approx(expected) and cost.seed_error == 0
+    assert cost.interval[1] - cost.interval[0] == pytest.approx(2 * 1.97 * expected, rel=0.01)
+    monkeypatch.setattr(read, "wrong_by_seed", lambda *given: always[None])
+    assert read.cost_of_off({}, root=root) is None and read.off_rows({"a": 1}, root)[0][3] == "1 seed: cannot tell"
 
 
 def test_ten_views_put_right_and_spoil(root: Path) -> None:
     """Of labels 0, 1, 2, 0 the centre view has 0, 0, 2, 1 and ten views have 1, 1, 2, 0."""
     assert read.changed_rows(read.recorded(root), root) == [["seed 0", "2", "1", "4"], ["seed 1", "2", "1", "4"]]
+    assert read.gain_of_ten(read.recorded(root), root).startswith("+25.00 points (") and read.gain_of_ten({}) == ""
 
 
 def test_half_precision_adds_up_to_one_again(root: Path) -> None:

@@ -14,6 +14,7 @@ from alexnet_lib import records
 from alexnet_lib.bench.retrieval import BITS, EXACT, code_name
 from alexnet_lib.errors import RecordError
 from alexnet_lib.experiments import retrieval_results as read
+from alexnet_lib.experiments.binary_codes import BITS as CODES
 from alexnet_lib.retrieval_figures import draw_neighbours, draw_trade
 
 
@@ -22,18 +23,39 @@ def test_precision_is_read_by_method_and_chance_is_last(tmp_path: Path) -> None:
     result = {
         "complete": True, "seeds": [0, 1], "chance": 0.1, "bytes": {"features": 16384, "features, 64 bits": 8},
         "precision": {"features": {"1": [0.5, 0.6], "10": [0.4, 0.4]},
-                      "features, 64 bits": {"1": [0.4, 0.4], "10": [0.3, 0.3]}},
+                      "features, 64 bits": {"1": [0.4, 0.4], "10": [0.3, 0.3]},
+                      "features, 64 bits by planes": {"1": [0.4, 0.4], "10": [0.3, 0.3]}},
     }  # fmt: skip
     run = "10-classes-64-pixels-20-passes_retrieval"
     put(tmp_path, "binary-codes", run, result, [0, 1], claims=["C29"])
     record = read.recorded(tmp_path)
     rows = read.precision_rows(record)
     assert rows[0] == ["features", "16,384", "55.0 ± 7.1 (2 seeds)", "40.0 ± 0.0 (2 seeds)"]
+    assert [row[0] for row in rows] == ["features", "features, 64 bits", "chance"], "planes have a table of their own"
     assert rows[-1] == ["chance", "-", "10.0", "10.0"] and read.keys(record) == [f"binary-codes/{run}"]
     with pytest.raises(RecordError, match="_retrieval_seed-0.safetensors is missing"):
         read.kept(record, tmp_path)
     save_file({"labels-val": torch.arange(3)}, str(tmp_path / "binary-codes" / f"{run}_seed-0.safetensors"))
     assert read.kept(record, tmp_path)["labels-val"].tolist() == [0, 1, 2]
+
+
+def test_drawn_planes_stand_beside_the_autoencoder_with_what_chance_can_do(tmp_path: Path) -> None:
+    names = [f"{of}, {bits} bits{how}" for of in ("features", "pixels") for bits in CODES for how in ("", " by planes")]
+    precision = {name: {"10": [0.40, 0.42, 0.44]} for name in names}
+    precision["features, 64 bits"]["10"] = [0.38, 0.39, 0.43]
+    result = {"complete": True, "seeds": [0, 1, 2], "precision": precision}
+    run = "10-classes-64-pixels-20-passes_retrieval"
+    put(tmp_path, "binary-codes", run, result, [0, 1, 2], claims=["C30"], test_images=500)
+    rows = read.plane_rows(read.recorded(tmp_path))
+    assert [row[0] for row in rows] == [name for name in names if not name.endswith("planes")]
+    assert rows[0][1:3] == ["40.0", "42.0"] and rows[0][3].startswith("-2.00 points (")
+    effect = read.found_more(read.recorded(tmp_path), "features, 64 bits", "features, 64 bits by planes")
+    by_queries = (0.40 * 0.60 / 500 + 0.42 * 0.58 / 500) ** 0.5
+    assert effect.bound and effect.image_error == pytest.approx(by_queries) and effect.error > by_queries
+    assert read.plane_rows({})[0][0] == "not yet run"
+    precision |= {name: {"10": by_k["10"][:1]} for name, by_k in precision.items()}
+    put(tmp_path, "binary-codes", run, result | {"seeds": [0]}, [0], claims=["C30"], test_images=500)
+    assert read.plane_rows(read.recorded(tmp_path))[0][3] == "1 seed: cannot tell"
 
 
 def test_speeds_are_told_beside_exact_distances(tmp_path: Path) -> None:

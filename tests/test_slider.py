@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from conftest import opened_on_a_phone
+from built_pages import opened_on_a_phone
 
 from alexnet_lib import figures, style
 from alexnet_lib.errors import SettingError

@@ -160,12 +160,13 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_records(done: Path, dat
         "    run_queue(t.PLAN, t.asked(Path(sys.argv[2]), sys.argv[3]))\n"
     )
     (tmp_path / "go.py").write_text(script)
-    command, chance = [sys.executable, tmp_path / "go.py", HERE, tmp_path / "out", data], random.Random(0)
+    command, chance = [sys.executable, "-u", tmp_path / "go.py", HERE, tmp_path / "out", data], random.Random(0)
     kills, end = 0, time.monotonic() + 300
     while time.monotonic() < end:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        assert process.stdout.readline()  # it has begun: what follows is training, on a fast machine some seconds
         try:
-            printed, _ = process.communicate(timeout=4 + 5 * chance.random() + kills)
+            printed, _ = process.communicate(timeout=(1 + kills) * chance.random())
             assert process.returncode == 0, printed.decode()
             break
         except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ from small_sets import linear_net, noise, separable
 from train_cases import stop_after, train
 
 from alexnet_lib.augment import PixelScale
+from alexnet_lib.dropout import Dropout
 from alexnet_lib.errors import SettingError, TrainingError
 from alexnet_lib.small_nets import SmallNet, SmallNetConfig
 from alexnet_lib.train import TrainResult, TrainSettings, error_rate, fit, make_batches
@@ -160,10 +161,18 @@ def test_the_same_seed_gives_the_same_curve_bit_for_bit_and_another_does_not() -
     assert one.curve != other.curve
 
 
-def test_ctrl_c_returns_what_was_recorded() -> None:
-    result, _ = train(TrainSettings(rate=0.003, batch_size=32, passes=5), on_point=stop_after(6))
-    assert (result.ended, result.target_passes) == ("stopped", None)
-    assert curve_of(result, "passes") == [0.25, 0.5, 0.75, 1.0, 1.25, 1.5]
+def test_an_interruption_goes_through_and_leaves_the_masks_to_chance_again() -> None:
+    images, labels = separable(256)
+    net = linear_net()
+    net.insert(1, Dropout(0.5))
+    settings = TrainSettings(rate=0.003, batch_size=32, passes=5)
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, images, labels, settings, PixelScale.fit(images, "unit"), on_point=stop_after(6))
+    assert not torch.equal(net[1](images.float()), net[1](images.float()))
+    torch.manual_seed(5)
+    one = net[1](images.float())
+    torch.manual_seed(5)
+    assert torch.equal(net[1](images.float()), one)
 
 
 def test_on_point_may_give_a_run_up() -> None:

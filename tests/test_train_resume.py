@@ -44,8 +44,8 @@ def test_a_run_stopped_and_taken_up_again_is_bit_for_bit_the_one_that_was_not(
     whole, expected = run()
     for step in presses:
         torch.manual_seed(step)  # the process that goes on has drawn other numbers
-        stopped, _ = run(press_at=step, checkpoint=tmp_path / "run.pt")
-        assert stopped.ended == "stopped"
+        with pytest.raises(KeyboardInterrupt):
+            run(press_at=step, checkpoint=tmp_path / "run.pt")
     taken_up, net = run(checkpoint=tmp_path / "run.pt")
     assert taken_up.curve == whole.curve and taken_up.ended == "cap"
     for name, value in expected.state_dict().items():
@@ -68,7 +68,8 @@ def test_dropouts_masks_are_taken_up_too_and_change_from_pass_to_pass(tmp_path: 
     whole, drawn, expected = run()
     assert len({mask.numpy().tobytes() for mask in drawn}) == 12, "four steps a pass, each with masks of its own"
     torch.manual_seed(2)  # the process that goes on has drawn other numbers
-    run(checkpoint=tmp_path / "run.pt", on_point=stop_after(2))
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=tmp_path / "run.pt", on_point=stop_after(2))
     taken_up, later, net = run(checkpoint=tmp_path / "run.pt")
     assert len(later) == 8 and all(torch.equal(a, b) for a, b in zip(later, drawn[4:], strict=True))
     assert taken_up.curve == whole.curve and torch.equal(net[2].weight, expected[2].weight)

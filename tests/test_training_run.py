@@ -17,9 +17,10 @@ from training_cases import losses, small, training, words
 from alexnet_lib.__main__ import main
 from alexnet_lib.errors import TrainingError
 from alexnet_lib.imagenet_reader import PreparedImages
+from alexnet_lib.training import command
 from alexnet_lib.training.engine import Cadence
 from alexnet_lib.training.evaluation import count_errors, load_weights, probabilities
-from alexnet_lib.training.folder import RunFolder, read_log
+from alexnet_lib.training.folder import RunFolder, read_log, read_settings
 from alexnet_lib.views import ten_views
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -153,3 +154,22 @@ def test_the_average_over_views_and_networks_is_of_softmax_outputs(prepared: Pat
     counted = count_errors(nets, images, [scale, scale], 64, which="ten", device=torch.device("cpu"))
     answers = probabilities(nets, [scale, scale], images.images(range(12)), 64, "ten").argmax(1)
     assert counted.images == 12 and counted.wrong[1] >= int((answers != images.labels).sum())
+
+
+@pytest.mark.parametrize("first, then", [("bfloat16", "float32"), ("float32", "bfloat16")])
+def test_a_run_keeps_the_type_that_auto_chose_when_it_began(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, first: str,
+    then: str,
+) -> None:  # fmt: skip
+    """Taken up where the other one is quicker, it goes on in its own; asked for the other, it is refused."""
+    run, more = tmp_path / "run", ("--passes", "1", "--set", "dtype=auto")
+    monkeypatch.setattr(command, "slowdown", lambda device: 0.5)
+    monkeypatch.setattr(command, "pick_dtype", lambda name, device: first)
+    assert main(words(prepared, run, *more)) == 0
+    assert f"computing in {first}: bfloat16 takes 0.50 times as long as float32 here" in capsys.readouterr().out
+    assert read_settings(run)["recipe"]["dtype"] == first
+    monkeypatch.setattr(command, "pick_dtype", lambda name, device: then)
+    assert main(words(prepared, run, *more)) == 0
+    assert f"computing in {first}, as the run was begun" in capsys.readouterr().out
+    assert main(words(prepared, run, "--passes", "1", "--set", f"dtype={then}")) == 2
+    assert f"holds a run with recipe.dtype {first}, not {then}" in capsys.readouterr().err
