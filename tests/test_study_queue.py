@@ -166,7 +166,7 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_records(done: Path, dat
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         assert process.stdout.readline()  # it has begun: what follows is training, on a fast machine some seconds
         try:
-            printed, _ = process.communicate(timeout=(1 + kills) * chance.random())
+            printed, _ = process.communicate(timeout=(2 + 3 * kills) * chance.random())
             assert process.returncode == 0, printed.decode()
             break
         except subprocess.TimeoutExpired:
