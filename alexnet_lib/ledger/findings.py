@@ -30,9 +30,9 @@ MEANINGS = {
     Verdict.IN_DIRECTION: "the effect goes the paper's way by more than chance (95%); its size is another, or was "
     "measured on other data",
     Verdict.SMALLER: "if there is an effect, it is smaller here than the paper's: our 95% interval ends below that, "
-    "and does not tell the effect from none",
-    Verdict.TOO_WEAK: "an effect as large as the paper's and none at all are both within our 95% interval: the test "
-    "has too few seeds or images",
+    "and chance may still be all of it (p is not under 5%, corrected for the other tests of its study)",
+    Verdict.TOO_WEAK: "chance may still be all of it (p is not under 5%, corrected for the other tests of its study), "
+    "and an effect as large as the paper's is not ruled out by our 95% interval: the test has too few seeds or images",
     Verdict.BROKEN: "a run diverged, or ended at the error of guessing: it learned nothing that could be compared",
     Verdict.DIFFERS: "another figure comes out, or the effect goes the other way by more than chance (95%)",
     Verdict.NOT_TESTED: "what the test would take cannot be had here",
