@@ -30,3 +30,10 @@ class TrainingError(AlexNetLibError):
 def first_line(error: BaseException) -> str:
     """What a library's error says, for a message of our own: its first line, at most 200 characters of it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def check_counts(args: object, *options: str) -> None:
+    """Raise SettingError unless each of these options that was given is a whole number of 1 or more."""
+    for option in options:
+        if (given := getattr(args, option)) is not None and given < 1:
+            raise SettingError(f"--{option.replace('_', '-')} {given}: give a whole number of 1 or more")

@@ -15,13 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy
-import torch
-import torchvision
-
-from . import __version__
+from . import ROOT, __version__
 from .errors import RecordError
-from .files import write_text
+from .system.files import write_text
 
 REQUIRED: dict[str, type | tuple[type, ...]] = {
     "experiment": str,
@@ -45,8 +41,7 @@ DATASET_REQUIRED = ("name", "source", "checksum", "images", "stand_in")
 
 def recorded_root() -> Path:
     """The folder that holds the records: data/recorded of the repository this package stands in, or of the cwd."""
-    beside = Path(__file__).resolve().parent.parent / "data" / "recorded"
-    return beside if beside.parent.parent.joinpath("pyproject.toml").exists() else Path("data") / "recorded"
+    return (ROOT if ROOT.joinpath("pyproject.toml").exists() else Path()) / "data" / "recorded"
 
 
 def key(record: dict[str, Any]) -> str:
@@ -135,6 +130,10 @@ def shown(experiment: str, parts: Sequence[str], root: Path | None = None) -> di
 
 def circumstances(device: str, command: str) -> dict[str, Any]:
     """What every record says of where it came from: command, commit, date, device, versions."""
+    import numpy  # these three on recording alone: whoever only reads records does not wait for them
+    import torch
+    import torchvision
+
     return {
         "kind": "measured",
         "command": command,
@@ -195,3 +194,6 @@ def rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(item) for item in value]
     return value
+
+
+NOT_RUN = "not yet run"

@@ -13,8 +13,6 @@ import pytest
 from built_pages import ROOT, Build, build_book
 from small_sets import write_tree
 
-OF_THE_BOOK = ("tests/test_book", "tests/test_build", "tests/test_pages")
-
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Any]:
@@ -57,7 +55,7 @@ def tree(tmp_path: Path) -> Path:
 def kind(nodeid: str) -> str:
     if ".ipynb::" in nodeid:
         return "notebook cells"
-    return "book and pages" if nodeid.startswith(OF_THE_BOOK) else "library"
+    return "book and pages" if nodeid.startswith("tests/book/") else "library"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -77,7 +75,7 @@ def book_style() -> Iterator[None]:
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    from alexnet_lib import origin, style
+    from alexnet_lib.notebook import origin, style
 
     with mpl.rc_context():
         mpl.use("agg")
@@ -146,7 +144,7 @@ def net(trained: Path) -> Any:
     """That run's network as `search` and `inspect` load it, on the CPU."""
     import torch
 
-    from alexnet_lib.feature_nets import load_feature_net
+    from alexnet_lib.measures.trained import load_feature_net
 
     return load_feature_net(str(trained), torch.device("cpu"))
 

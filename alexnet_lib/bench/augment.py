@@ -15,10 +15,11 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from ..augment import AugmentBatch, ColorPCA, Draws, PCALighting, PixelScale
-from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import AlexNetLibError
-from ..transforms import Augment
-from . import Timing, check_counts, print_table, synchronise, take_turns
+from ..augment.transforms import Augment
+from ..errors import AlexNetLibError, check_counts
+from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..system.timing import Timing, synchronise, take_turns
+from . import print_table
 from .recording import figures, write
 
 SIDE, SIZE = 256, 224

@@ -15,13 +15,16 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from ..augment import PixelScale
-from ..datasets import ImageSet, load_cifar10
-from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import SettingError
-from ..optimiser import PaperSGD
-from ..small_nets import SmallNet, SmallNetConfig
-from ..train import TrainSettings, make_batches
-from . import Timing, check_counts, print_table, synchronise, take_turns, trainer
+from ..data.cifar10 import load_cifar10
+from ..data.image_set import ImageSet
+from ..errors import SettingError, check_counts
+from ..network.small.four_layers import SmallNet, SmallNetConfig
+from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..system.timing import Timing, synchronise, take_turns
+from ..training.fit import TrainSettings, make_batches
+from ..training.optimizer import PaperSGD
+from ..training.speed import trainer
+from . import print_table
 
 BATCH, PADDING, CROP = 128, 4, 32
 

@@ -15,12 +15,12 @@ import torch
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms.v2 import functional
 
+from ..data.imagenet.reader import PreparedImages
 from ..errors import DataError, first_line
-from ..feeding import ahead
-from ..imagenet_reader import PreparedImages
+from ..system.ahead import ahead
 from ..training.recipes import Recipe
-from ..training.streams import Order
-from .feed import PreparedClasses, taker
+from ..training.seeds import Order
+from .loaders import PreparedClasses, taker
 
 PLACES = ("the cores", "the GPU")
 

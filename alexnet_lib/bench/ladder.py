@@ -19,17 +19,17 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..devices import autocast
+from ..data.imagenet.reader import PreparedImages
 from ..errors import AlexNetLibError, SettingError
-from ..imagenet_reader import PreparedImages
-from ..layers import LocalResponseNorm
-from ..model import AlexNet
-from ..optimiser import parameter_groups
+from ..network.alexnet import AlexNet
+from ..network.lrn import LocalResponseNorm
+from ..system.devices import autocast
+from ..system.timing import synchronise
 from ..training.feed import Batch, Feed
+from ..training.optimizer import parameter_groups
 from ..training.recipes import Recipe
-from ..training.streams import Order, Share
-from . import synchronise
-from .feed import held_place, their_loader
+from ..training.seeds import Order, Share
+from .loaders import held_place, their_loader
 from .model import FrameworkNorm
 
 NAIVE = "the naive loop: image files, nn.LocalResponseNorm, SGD weight by weight"
@@ -242,3 +242,11 @@ def whole(
 def alone(update: Callable[[Batch], object], batch: Batch, steps: int) -> Callable[[], int]:
     """A contestant: so many updates on a batch that is there."""
     return whole(update, lambda: iter([batch] * steps), batch.labels.device)
+
+
+COMMAND, EXAMPLE_FILES = "the train command, from stored images", "torchvision's alexnet, its example's loader"
+
+
+def alone_name(rung: str) -> str:
+    """What the step of that rung is called where it is measured without its feed."""
+    return f"the step alone, {rung}"

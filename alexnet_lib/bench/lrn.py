@@ -11,10 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import SettingError
-from ..layers import LocalResponseNorm
-from . import Timing, check_counts, print_table, synchronise, take_turns
+from ..errors import SettingError, check_counts
+from ..measures.lrn import kept_for_backward
+from ..network.lrn import LocalResponseNorm
+from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..system.timing import Timing, synchronise, take_turns
+from . import print_table
 from .recording import figures, write
 
 # What conv1 and conv2 put out, in the order that training uses and in PyTorch's own.
@@ -59,22 +61,6 @@ def _copying(x: torch.Tensor, gradient: torch.Tensor) -> Callable[[], int]:
         return len(x)
 
     return run
-
-
-def kept_for_backward(layer: nn.Module, x: torch.Tensor) -> int:
-    """Bytes that a layer keeps between forward and backward, besides its input."""
-    x = x.detach().requires_grad_()
-    seen: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        kept = layer(x)  # noqa: F841 - alive until the storages are counted, so that no address is used twice
-    seen.pop(x.untyped_storage().data_ptr(), None)
-    return sum(seen.values())
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,14 +12,15 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from ..config import AlexNetConfig, ablations
-from ..devices import autocast, describe_device, keep_freed_memory, pick_device
-from ..errors import SettingError
-from ..layers import LocalResponseNorm
-from ..model import AlexNet
-from ..optimiser import PaperSGD
-from ..two_gpu import TwoGPUAlexNet
-from . import DTYPES, Timing, check_counts, print_table, synchronise, take_turns
+from ..errors import SettingError, check_counts
+from ..network.alexnet import AlexNet
+from ..network.config import AlexNetConfig, ablations
+from ..network.lrn import LocalResponseNorm
+from ..network.two_gpu import TwoGPUAlexNet
+from ..system.devices import autocast, describe_device, keep_freed_memory, pick_device
+from ..system.timing import Timing, synchronise, take_turns
+from ..training.optimizer import PaperSGD
+from . import DTYPES, print_table
 from .recording import figures, write
 
 OURS = "alexnet_lib, the paper's"

@@ -16,12 +16,13 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from ..errors import DataError
-from ..imagenet_prepare import prepare
-from ..imagenet_sources import Entry, find_source
-from ..imagenet_workers import cores
-from ..progress import progress
-from . import Timing, check_counts, print_table, take_turns
+from ..data.imagenet.preparation import prepare
+from ..data.imagenet.sources import Entry, find_source
+from ..data.imagenet.workers import cores
+from ..errors import DataError, check_counts
+from ..system.progress import progress
+from ..system.timing import Timing, take_turns
+from . import print_table
 from .recording import figures, write
 
 IN_MEMORY = Path("/dev/shm")

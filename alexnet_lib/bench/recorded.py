@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import records
-from ..origin import NOT_RUN
+from ..records import NOT_RUN
 from .roofline import Peak
 
 

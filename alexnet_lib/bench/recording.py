@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from .. import records
-from ..devices import describe_device
-from ..imagenet_reader import PreparedImages
-from . import Timing
+from ..data.imagenet.reader import PreparedImages
+from ..system.devices import describe_device
+from ..system.timing import Timing
 
 # Speed does not hang on what the pixels show.
 NOISE = {"name": "noise", "source": "drawn from seed 0", "checksum": "none", "images": 0, "stand_in": False}

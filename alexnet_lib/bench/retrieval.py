@@ -16,25 +16,18 @@ import numpy as np
 import torch
 
 from ..augment import PixelScale
-from ..binary_codes import HammingIndex
-from ..config import AlexNetConfig
-from ..devices import describe_device, keep_freed_memory, pick_device
-from ..errors import SettingError
-from ..model import AlexNet
-from ..retrieval import AT_ONCE, VectorIndex, write_features
-from . import Timing, check_counts, print_table, synchronise, take_turns
+from ..errors import SettingError, check_counts
+from ..measures.binary_codes import BITS, EXACT, LENGTH, HammingIndex, code_name
+from ..measures.retrieval import AT_ONCE, VectorIndex, write_features
+from ..network.alexnet import AlexNet
+from ..network.config import AlexNetConfig
+from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..system.timing import Timing, synchronise, take_turns
+from . import print_table
 from .recording import figures, write
 
-BITS = (64, 128, 256)
-LENGTH = 4096
 STORED, BARE = "stored bytes to features in a file", "the bare network, pixels at hand"
-EXACT = f"exact distances of {LENGTH:,} numbers"
 FOUND = 10  # neighbours looked for
-
-
-def code_name(bits: int) -> str:
-    """The row of codes of so many bits."""
-    return f"Hamming distances of {bits} bits"
 
 
 def feature_contestants(images: int, device: torch.device, folder: Path) -> dict[str, Callable[[], int]]:

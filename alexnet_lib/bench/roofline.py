@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..description import BYTES, Description
-from ..devices import DTYPES
-from . import synchronise
+from ..network.description import BYTES, Description
+from ..system.devices import DTYPES
+from ..system.timing import synchronise
 
 PIXEL = 1  # byte, of each of an image's three colours, before it is converted
 IMAGENET, PASSES = 1_281_167, 90  # ILSVRC-2012's training images, and how often the paper goes through its own

@@ -5,24 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import Timing, print_table, roofline
-from .ladder import Rung
+from ..system.timing import Timing
+from . import print_table, roofline
+from .ladder import COMMAND, EXAMPLE_FILES, Rung, alone_name
 from .recording import figures
 
 if TYPE_CHECKING:
-    from .train import Bench
-
-COMMAND, EXAMPLE_FILES = "the train command, from stored images", "torchvision's alexnet, its example's loader"
+    from .whole import Bench
 
 
 def example_name(dtype: str) -> str:
     """What torchvision's network is called on a batch that is there already, computing in that type."""
     return f"torchvision's alexnet, a batch at hand, {dtype}"
-
-
-def alone_name(rung: str) -> str:
-    """What the step of that rung is called where it is measured without its feed."""
-    return f"the step alone, {rung}"
 
 
 @dataclass(frozen=True)

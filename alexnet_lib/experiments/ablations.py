@@ -8,7 +8,7 @@ ablations --full`. Taught in the chapter "Results and ablations".
 
 from __future__ import annotations
 
-from .imagenet_study import Study, on_cpu, on_gpu, small
+from .running.study import Study, on_cpu, on_gpu, small
 
 NAME = "ablations"
 SUMMARY = "the whole network on Tiny ImageNet with one thing changed at a time (C03, C05, C07, C10, C12, C14, C16 ...)"

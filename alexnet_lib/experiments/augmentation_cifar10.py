@@ -14,11 +14,13 @@ import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..effects import told
-from ..local_nets import ConvLocalConfig
-from .comparison import Terms
-from .comparison_results import NOT_RUN, VariantResult, keys_of, mean_and_spread, results_of, rows_of, views_gain
-from .comparison_runs import Change, Comparison, Part
+from ..measures.effects import told
+from ..network.small.locally_connected import ConvLocalConfig
+from ..records import NOT_RUN
+from .chance import mean_and_spread
+from .results import VariantResult, keys_of, results_of, rows_of, views_gain
+from .running.comparison import Terms
+from .running.comparison_runs import Change, Comparison, Part
 
 NAME = "augmentation-cifar10"
 SUMMARY = "CIFAR-10 overfitting without crops and reflections, and test error with ten views (C12, C13)"

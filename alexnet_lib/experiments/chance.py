@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Iterable
 
 import torch
 from scipy import stats
 
 from ..errors import SettingError
-from .comparison_results import VariantResult
 
 # Of the normal distribution: 95% within this many deviations, and 80% below the second.
 TWO_SIDED, EIGHTY = 1.96, 0.84
@@ -36,15 +36,6 @@ def apart_error(one: float, other: float, images: int) -> float:
     more seldom together than chance would have it; `paired_error` needs to know which images they were.
     """
     return math.hypot(sampling_error(one, images), sampling_error(other, images))
-
-
-def by_images(one: VariantResult, other: VariantResult) -> float:
-    """How far apart the test errors of two alike networks can be by the drawn test images alone (95%).
-
-    As if each had images of its own: an upper limit, as a record does not hold which images each one is wrong on.
-    """
-    means = [statistics.mean(result.test_error.values()) for result in (one, other)]
-    return TWO_SIDED * apart_error(*means, min(result.record["dataset"]["test_images"] for result in (one, other)))
 
 
 def paired_error(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -82,3 +73,11 @@ def seeds_needed(effect: float, spread: float) -> int:
     if effect <= 0 or spread < 0:
         raise SettingError(f"effect {effect}, spread {spread}: give an effect above 0 and a spread of 0 or more")
     return max(2, math.ceil(((TWO_SIDED + EIGHTY) * spread / effect) ** 2))
+
+
+def mean_and_spread(errors: Iterable[float]) -> str:
+    """In per cent, with the sample deviation: "24.1 ± 0.3 (3 seeds)"."""
+    errors = list(errors)
+    if len(errors) == 1:
+        return f"{100 * errors[0]:.1f} (1 seed)"
+    return f"{100 * statistics.mean(errors):.1f} ± {100 * statistics.stdev(errors):.1f} ({len(errors)} seeds)"

@@ -4,15 +4,22 @@ A small network that ends in two hidden fully connected layers, as the paper's d
 5,000 images as they are, which every variant can learn by heart: how far test and training error come apart (C16), and
 how many passes each takes (C17). All training images with crops and reflections, as the paper trained. Every variant
 chooses its rate of learning, since dropout may want another one; after each pass the network is evaluated on 2,000
-images of each set (`watching`). Small: `comparison_results.live_comparison`, in the chapter "Dropout". Full:
-`run_from` behind `python -m alexnet_lib experiment dropout-cifar10 --full`.
+images of each set (`watching`), from which the passes are read off. Small: `live.live_comparison`, in the chapter
+"Dropout". Full: `run_from` behind `python -m alexnet_lib experiment dropout-cifar10 --full`.
 """
 
 from __future__ import annotations
 
-from ..dropout_nets import DropoutNetConfig
-from .comparison import Terms
-from .comparison_runs import Comparison, Part
+import math
+from collections.abc import Mapping
+
+from ..measures.effects import Sample
+from ..network.small.with_dropout import DropoutNetConfig
+from ..records import NOT_RUN
+from .results import VariantResult
+from .running.comparison import Terms
+from .running.comparison_runs import Comparison, Part
+from .running.watching import courses, passes_to_settle, passes_until, times_as_long
 
 NAME = "dropout-cifar10"
 SUMMARY = "CIFAR-10 overfitting and passes to converge with dropout at several rates, of 2012 and inverted (C16, C17)"
@@ -52,3 +59,33 @@ EXPERIMENT = Comparison(
     NAME, ("C16", "C17"), small=(SMALL,), on_cpu=(FEW_SHORT, SHORT), on_gpu=(FEW_LONG, LONG)
 )  # fmt: skip
 run_from = EXPERIMENT.run_from
+
+
+Passes = dict[str, dict[int, float | None]]  # by variant, by seed
+
+
+def recorded_passes(
+    found: Mapping[str, VariantResult], level: float = 0.5, within: float = 0.01
+) -> tuple[Passes, Passes]:
+    """Passes to an evaluated training loss of `level`, and to `within` of each run's own lowest test error."""
+    to_level: Passes = {}
+    to_settle: Passes = {}
+    for name, result in found.items():
+        losses, errors = (courses(result.record, f"watched_{what}") for what in ("training_loss", "test_error"))
+        to_level[name] = {seed: passes_until(course, level) for seed, course in losses.items()}
+        to_settle[name] = {seed: passes_to_settle(course, within) for seed, course in errors.items()}
+    return to_level, to_settle
+
+
+def factors(passes: Passes, name: str, against: str = "none") -> str:
+    """How many times as many passes as `against` a variant took, by seed: "1.8, 2.2"; or why there is none."""
+    if name not in passes or against not in passes:
+        return NOT_RUN
+    found = times_as_long(passes[name], passes[against])
+    return ", ".join(f"{factor:.1f}" for factor in found.values()) or "not reached"
+
+
+def log_passes(passes: Mapping[int, float | None]) -> Sample | None:
+    """By seed, the log of the passes; None where no seed came there."""
+    reached = [math.log(taken) for taken in passes.values() if taken]
+    return Sample(tuple(reached)) if reached else None

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import records
-from ..devices import describe_device, pick_device
-from ..imagenet_reader import PreparedImages
+from ..data.imagenet.reader import PreparedImages
+from ..system.devices import describe_device, pick_device
 from ..training.evaluation import count_errors
 from .ablations import EXPERIMENT as ABLATIONS
-from .imagenet_runs import final_net, outcome_of
-from .imagenet_study import Job, Study, small
-from .imagenet_study import dataset as dataset_of
+from .running.study import Job, Study, small
+from .running.study import dataset as dataset_of
+from .running.study_runs import final_net, outcome_of
 
 NAME = "ensemble"
 SUMMARY = "the softmax of one to five networks averaged, on Tiny ImageNet (C23)"

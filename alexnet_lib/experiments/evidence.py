@@ -16,11 +16,11 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..data.imagenet.sources import Source, find_source, part_of
 from ..errors import DataError
-from ..imagenet_sources import Source, find_source, part_of
-from .imagenet_study import START_2012
-from .study_queue import Entry, Plan, run_queue
-from .tiny_runs import TEST, TRAIN, TUNE
+from ..training.recipes import START_2012
+from .running.study_queue import Entry, Plan, run_queue
+from .running.tiny_runs import TEST, TRAIN, TUNE
 
 NAME = "evidence"
 SUMMARY = "the registered study: a dozen parts of the recipe, one at a time, on 13,750 test images (C03, C05, C07 ...)"

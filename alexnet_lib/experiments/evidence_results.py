@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from .. import records
-from ..effects import Effect, Sample, Spread, compared, holm, paired, spread_of
+from ..measures.effects import Effect, Sample, Spread, compared, holm, paired, spread_of
 from . import evidence
-from .comparison_results import broken
-from .tiny_runs import Kept
+from .results import broken
+from .running.tiny_runs import Kept
 
 Run = Mapping[str, Any]
 NETS = 5  # that Table 2 averages

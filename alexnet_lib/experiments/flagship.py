@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .evidence import BASE, FULL, REGISTERED, SMALL, Size, split_source
-from .study_queue import Entry, Plan, run_queue
+from .running.study_queue import Entry, Plan, run_queue
 
 NAME = "flagship"
 SUMMARY = "the paper's recipe whole on all 200 classes of Tiny ImageNet, and without each drop of the rate (C21)"

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 
 from .. import records
-from ..devices import describe_device
 from ..errors import SettingError
-from ..kernels import kernel_table, noise_as_smooth
+from ..measures.kernels import kernel_table, noise_as_smooth
+from ..system.devices import describe_device
 from . import evidence
-from .common import recorded_before
 from .evidence_results import runs_of
-from .tiny_runs import Kept
+from .running.common import recorded_before
+from .running.tiny_runs import Kept
 
 NAME = "kernel-fits"
 SUMMARY = "the kernels of the registered study, and noise as smooth, as Gabors and colours (C26, C27)"

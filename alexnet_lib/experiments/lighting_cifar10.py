@@ -3,15 +3,15 @@
 The same network, images, crops and seeds; only what is added to the colours of training images differs, and errors are
 measured without it. Claim C14 is about the whole network on ImageNet, which `ablations` is to test; this asks a small
 network the same. Small, as the chapter "Lighting by principal components" runs it:
-`comparison_results.live_comparison`. Full: `run_from` behind
+`live.live_comparison`. Full: `run_from` behind
 `python -m alexnet_lib experiment lighting-cifar10 --full`.
 """
 
 from __future__ import annotations
 
-from ..local_nets import ConvLocalConfig
-from .comparison import Terms
-from .comparison_runs import Change, Comparison, Part
+from ..network.small.locally_connected import ConvLocalConfig
+from .running.comparison import Terms
+from .running.comparison_runs import Change, Comparison, Part
 
 NAME = "lighting-cifar10"
 SUMMARY = "CIFAR-10 test error with PCA lighting of two strengths, with colour jitter, with neither (C14)"

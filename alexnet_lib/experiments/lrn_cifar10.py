@@ -1,16 +1,16 @@
 """Response normalisation on CIFAR-10 (claim C06, section 3.3): none, the paper's, the released file's, batch norm.
 
-Small, as the chapter runs it: `comparison_results.live_comparison`. Full: `run_from` behind
+Small, as the chapter runs it: `live.live_comparison`. Full: `run_from` behind
 `python -m alexnet_lib experiment lrn-cifar10 --full`. The released pair of files, 13% and 11%, differs in more than the
-norm (`local_nets`), and its author trained the second network for 520 passes and the first for 160. Here all have as
-many, and the file's norm is also tried by itself, so that it can be told from the rest.
+norm (`locally_connected`), and its author trained the second network for 520 passes and the first for 160. Here all
+have as many, and the file's norm is also tried by itself, so that it can be told from the rest.
 """
 
 from __future__ import annotations
 
-from ..local_nets import ConvLocalConfig
-from .comparison import Terms
-from .comparison_runs import Change, Comparison, Part
+from ..network.small.locally_connected import ConvLocalConfig
+from .running.comparison import Terms
+from .running.comparison_runs import Change, Comparison, Part
 
 NAME = "lrn-cifar10"
 SUMMARY = "CIFAR-10 test error without a norm, with the paper's, the released file's, and batch normalisation (C06)"

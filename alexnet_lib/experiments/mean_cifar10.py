@@ -2,15 +2,15 @@
 
 The same network, images and seeds; only what is taken off the pixels differs, and nothing is divided. Each variant may
 have its own learning rate, since pixels without their mean taken off ask for a lower one. Small, as the chapter "The
-data" runs it: `comparison_results.live_comparison`. Full: `run_from` behind
+data" runs it: `live.live_comparison`. Full: `run_from` behind
 `python -m alexnet_lib experiment mean-cifar10 --full`.
 """
 
 from __future__ import annotations
 
-from ..local_nets import ConvLocalConfig
-from .comparison import Terms
-from .comparison_runs import Change, Comparison, Part
+from ..network.small.locally_connected import ConvLocalConfig
+from .running.comparison import Terms
+from .running.comparison_runs import Change, Comparison, Part
 
 NAME = "mean-cifar10"
 SUMMARY = "CIFAR-10 test error with the mean subtracted per pixel, per channel, as one number, or not at all (C31)"

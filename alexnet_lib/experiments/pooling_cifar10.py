@@ -2,15 +2,15 @@
 
 Two parts. All training images with crops and reflections, where the question is the test error (C07); and 5,000
 images as they are, which every variant can learn by heart, where it is how far test and training error come apart
-(C08). Small, as the chapter runs it: `comparison_results.live_comparison`. Full: `run_from` behind
+(C08). Small, as the chapter runs it: `live.live_comparison`. Full: `run_from` behind
 `python -m alexnet_lib experiment pooling-cifar10 --full`.
 """
 
 from __future__ import annotations
 
-from ..local_nets import POOLINGS, ConvLocalConfig
-from .comparison import Terms
-from .comparison_runs import Comparison, Part
+from ..network.small.locally_connected import POOLINGS, ConvLocalConfig
+from .running.comparison import Terms
+from .running.comparison_runs import Comparison, Part
 
 NAME = "pooling-cifar10"
 SUMMARY = "CIFAR-10 test error and overfitting with overlapping and other poolings (C07, C08)"

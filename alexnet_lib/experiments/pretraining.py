@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .evidence import BASE, FULL, PILOT, RATES, REGISTERED, SMALL, Size, split_source
-from .study_queue import Entry, Plan, run_queue
+from .running.study_queue import Entry, Plan, run_queue
 
 NAME = "pretraining"
 SUMMARY = "a sixth convolutional layer, and learning 150 other classes first, on the study's images (C24)"

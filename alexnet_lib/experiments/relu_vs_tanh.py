@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,16 @@ import torch
 
 from .. import records
 from ..augment import PixelScale
-from ..datasets import ImageSet
-from ..devices import describe_device, keep_freed_memory, pick_device
+from ..data.image_set import ImageSet
 from ..errors import SettingError
-from ..nonlinearities import NONLINEARITIES
-from ..small_nets import ARCHITECTURES, SmallNet, SmallNetConfig
-from ..train import TrainResult, TrainSettings, fit
-from .common import real_images, recorded_before, writable
-from .one_run import Workplace
-from .pool import default_jobs, run_race, settings_of
-from .race import Contender, summarise
+from ..network.nonlinearities import NONLINEARITIES
+from ..network.small.four_layers import ARCHITECTURES, SmallNet, SmallNetConfig
+from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..training.fit import TrainSettings, fit
+from .running.common import real_images, recorded_before, writable
+from .running.one_run import Workplace
+from .running.pool import default_jobs, run_race, settings_of
+from .running.race import Contender, summarise
 
 NAME = "relu-vs-tanh"
 CLAIMS = ["C01", "C02"]
@@ -210,52 +209,3 @@ def images_a_second(train: ImageSet, device: torch.device, threads: int, batches
     return len(few[0]) // settings.batch_size * settings.batch_size / result.seconds
 
 
-@dataclass(frozen=True)
-class LiveRun:
-    """A network trained in a chapter: the net, the pixel scale it expects, and how training went."""
-
-    net: SmallNet
-    scale: PixelScale
-    result: TrainResult
-
-    @property
-    def curve(self) -> tuple[list[float], list[float]]:
-        """Passes, and the training error of the last whole pass at each."""
-        points = self.result.curve
-        return [point["passes"] for point in points], [point["pass_error"] for point in points]
-
-    @property
-    def error(self) -> float:
-        """Training error over the last whole pass."""
-        return self.result.curve[-1]["pass_error"]
-
-
-def live_race(
-    train: ImageSet,
-    rates: dict[str, float],
-    *,
-    seeds: Iterable[int] = (0,),
-    passes: float = 5,
-    start: str = "2012",
-    pixels: str = "0-255",
-    device: torch.device | str = "cpu",
-) -> dict[str, list[LiveRun]]:
-    """Train one small network for each nonlinearity and seed, as the chapter does: {nonlinearity: [a run a seed]}.
-
-    train: the images to use, all of them; rates: {nonlinearity: learning rate}.
-    """
-    keep_freed_memory()
-    scale = PixelScale.fit(train.images, pixels)
-    deviation = PixelScale.fit(train.images, "unit").deviation
-    settings = {name: TrainSettings(rate=rate, passes=passes) for name, rate in rates.items()}
-    runs: dict[str, list[LiveRun]] = {name: [] for name in rates}
-    for name in rates:
-        for seed in seeds:
-            config = SmallNetConfig("80sec", name, start, pixels, classes=len(train.classes), deviation=deviation)
-            net, label = SmallNet(config, seed=seed), f"{NONLINEARITIES[name].label}, seed {seed}"
-            result = fit(
-                net, train.images, train.labels, settings[name], scale, seed=seed, device=device, label=label,
-                progress=True,
-            )  # fmt: skip
-            runs[name].append(LiveRun(net, scale, result))
-    return runs

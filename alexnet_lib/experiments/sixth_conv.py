@@ -8,7 +8,7 @@ Full: `python -m alexnet_lib experiment sixth-conv --full`. Taught in the chapte
 from __future__ import annotations
 
 from .ablations import EXPERIMENT as ABLATIONS
-from .imagenet_study import Study, small
+from .running.study import Study, small
 
 NAME = "sixth-conv"
 SUMMARY = "Tiny ImageNet with a sixth convolutional layer over the last pooling layer (part of C24)"

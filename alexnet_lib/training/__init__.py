@@ -1,6 +1,11 @@
-"""Training on a whole prepared ImageNet: recipes, feeding, the loop, its checkpoints, one process or several.
+"""Training: a whole run from a prepared ImageNet (`loop`), and small networks on sets that memory holds (`fit`).
 
     python -m alexnet_lib train --data PREPARED --recipe paper --out RUN
 
-The small networks of the early chapters are trained by alexnet_lib.train, whose images all fit into memory.
+Paper section 5. Taught in "Full training" and, for small networks, "ReLU against tanh".
 """
+
+from .recipes import Recipe
+from .topk import topk_errors
+
+__all__ = ["Recipe", "topk_errors"]

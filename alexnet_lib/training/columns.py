@@ -15,21 +15,21 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from ..config import AlexNetConfig
-from ..evaluate import TopKErrors
-from ..model import AlexNet
-from ..two_gpu import column_of, join_columns
-from ..two_processes import AlexNetColumn
+from ..network.alexnet import AlexNet
+from ..network.config import AlexNetConfig
+from ..network.two_gpu import column_of, join_columns
+from ..network.two_processes import AlexNetColumn
 from .processes import Group
-from .streams import Share
+from .seeds import Share
 from .tally import Tally
+from .topk import TopKErrors
 
 
 class ColumnPair(Group):
     """This process and the one that has the other column; `processes.join` made them."""
 
-    def __init__(self) -> None:
-        super().__init__(dist.get_rank(), dist.get_world_size())
+    def __init__(self, rank: int, size: int) -> None:
+        super().__init__(rank, size)
         self.pair: AlexNetColumn | None = None
 
     @property

@@ -15,15 +15,15 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from ..augment import PixelScale
+from ..augment.view_sets import view_list, views
+from ..data.imagenet.reader import PreparedImages
 from ..errors import DataError, SettingError, first_line
-from ..evaluate import TopKErrors
-from ..imagenet_reader import PreparedImages
-from ..model import AlexNet
-from ..views import view_list, views
+from ..network.alexnet import AlexNet
 from .feed import validation_batches
-from .folder import read_settings
 from .recipes import recipe_of
-from .streams import Share
+from .run_folder import read_settings
+from .seeds import Share
+from .topk import TopKErrors
 
 VIEWS_AT_ONCE = 320  # images or views that go through the network together
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import torch
 
 from ..augment import AugmentBatch
-from ..batch_augment import Draws
-from ..devices import sent
+from ..augment.batch import Draws
+from ..data.imagenet.reader import PreparedImages
 from ..errors import SettingError
-from ..feeding import ahead
-from ..imagenet_reader import PreparedImages
-from .streams import Order, Share, generator
+from ..system.ahead import ahead
+from ..system.devices import sent
+from .seeds import Order, Share, generator
 
 PLACES = ("auto", "mapped", "memory", "device")
 ROOM = 0.6  # of the free memory of a GPU, or of all of a computer's, that images may take

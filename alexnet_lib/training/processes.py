@@ -8,7 +8,7 @@ Gradients are averaged (DistributedDataParallel; NCCL between GPUs, gloo between
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..config import AlexNetConfig
 from ..errors import SettingError, TrainingError, first_line
-from ..evaluate import TopKErrors
-from ..model import AlexNet
-from ..torchrun import join_processes
-from .streams import Share
+from ..network.alexnet import AlexNet
+from ..network.config import AlexNetConfig
+from ..system.torchrun import join_processes
+from .seeds import Share
 from .tally import Tally
+from .topk import TopKErrors
 
 Value = TypeVar("Value")
 
@@ -143,20 +143,19 @@ def _gone(doing: str, error: BaseException) -> TrainingError:
 
 @contextmanager
 def join(
-    device: str, timeout: float = 120.0, *, columns_apart: bool = False
+    device: str, timeout: float = 120.0, make_group: Callable[[int, int], Group] = Group
 ) -> Iterator[tuple[Group, torch.device]]:
     """Join the processes that torchrun started, for as long as the block lasts: this one's place, and its device.
 
-    columns_apart: two processes, each with a column of the network (`columns.ColumnPair`), instead of copies of it.
+    make_group: of this process's rank and how many there are; `columns.ColumnPair` where each has a column of the
+    network instead of a copy of it.
 
     device: "auto" (a GPU for each process where there are as many, else the CPU), "cpu" or "cuda". Without torchrun:
     one process, on the device that `devices.pick_device` names. SettingError: more processes than GPUs on "cuda".
     TrainingError: the others do not come.
     """
-    from ..devices import pick_device
+    from ..system.devices import pick_device
 
-    if columns_apart and os.environ.get("WORLD_SIZE") != "2":
-        raise SettingError("--columns-apart: the network has two columns, start torchrun --nproc-per-node 2")
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         yield Group(), pick_device(device)
         return
@@ -176,14 +175,6 @@ def join(
             f"the processes did not find each other ({first_line(error)}): start them with torchrun"
         ) from error
     try:
-        yield _group(columns_apart), own
+        yield make_group(dist.get_rank(), dist.get_world_size()), own
     finally:
         dist.destroy_process_group()
-
-
-def _group(columns_apart: bool) -> Group:
-    if columns_apart:
-        from .columns import ColumnPair
-
-        return ColumnPair()
-    return Group(dist.get_rank(), dist.get_world_size())

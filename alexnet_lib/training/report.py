@@ -8,14 +8,14 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from ..progress import progress
+from ..system.progress import progress
 
 SCALARS = ("loss", "error", "rate", "images_per_second", "train_loss", "train_error", "val_top1", "val_top5",
            "val_ten_top1", "val_ten_top5")  # fmt: skip
 
 
 class Report:
-    """Tells the events of a run (see `engine.Training`) as they come; use it as a context."""
+    """Tells the events of a run (see `loop.Training`) as they come; use it as a context."""
 
     def __init__(self, folder: Path, steps: int, passes: int, step: int = 0):
         self.steps, self.passes = steps, passes

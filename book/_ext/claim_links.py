@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from claims_ledger import load_yaml
+from book_tables import load_yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from claims_ledger import BookDirective, table
+from book_tables import BookDirective, table
 from docutils import nodes
 from sphinx.application import Sphinx
 
@@ -22,7 +22,7 @@ from alexnet_lib.experiments.evidence_results import (
     expected,
     runs_of,
 )
-from alexnet_lib.ledger.judging import POINTS, TIMES
+from alexnet_lib.measures.effects import POINTS, TIMES
 
 
 def base_record() -> dict[str, Any] | None:

@@ -1,0 +1,100 @@
+"""Decoded images kept in one file a split, so that a data set is decoded once and then loads in a moment.
+
+The file lies in `<data root>/.alexnet_cache/`, or, where that cannot be written, in the user's cache folder
+(XDG_CACHE_HOME/alexnet_lib, else ~/.cache/alexnet_lib). It is safetensors: `images` uint8 (N, 3, H, W), `labels`
+int64 (N,), and as metadata a version, the fingerprint of the files it was made from, the class names, the checksum.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from ..system.files import atomic_path
+
+VERSION = "1"
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What one cache file holds: images uint8 (N, 3, H, W), labels int64 (N,), class names, checksum of both."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    checksum: str
+
+
+def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
+    """Where the cache of `folder`'s split may lie: under the data root, and in the user's cache folder."""
+    folder = folder.resolve()
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "alexnet_lib"
+    place = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return (root / ".alexnet_cache" / f"{folder.name}-{split}.safetensors",
+            user / f"{folder.name}-{place}-{split}.safetensors")
+
+
+def read(root: Path, folder: Path, split: str, fingerprint: str) -> Cached | None:
+    """The cached split, or None where there is none that was made from these very files, whole, by this version."""
+    for path in cache_paths(root, folder, split):
+        cached = _read_file(path, fingerprint)
+        if cached is not None:
+            return cached
+    return None
+
+
+def _read_file(path: Path, fingerprint: str) -> Cached | None:
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = file.metadata() or {}
+            if (meta.get("version"), meta.get("fingerprint")) != (VERSION, fingerprint):
+                return None
+            images, labels = file.get_tensor("images"), file.get_tensor("labels")
+        cached = Cached(images, labels, tuple(json.loads(meta["classes"])), meta["checksum"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None  # absent, cut short or not ours: decoded anew, and then replaced
+    sound = images.dtype == torch.uint8 and labels.dtype == torch.int64 and images.ndim == 4
+    return cached if sound and len(images) == len(labels) else None
+
+
+def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached) -> Path | None:
+    """Writes the cache file whole or not at all; its path, or None, with one warning, where no place takes it."""
+    metadata = {"version": VERSION, "fingerprint": fingerprint, "classes": json.dumps(cached.classes),
+                "checksum": cached.checksum}
+    content = save({"images": cached.images, "labels": cached.labels}, metadata)
+    reasons = []
+    for path in cache_paths(root, folder, split):
+        try:
+            return _write_whole(path, content)
+        except OSError as error:
+            reasons.append(f"{path}: {error.strerror or error}")
+            if error.errno not in _READ_ONLY:
+                break
+    warnings.warn(f"the decoded {split} images could not be cached ({'; '.join(reasons)}): they stay in memory, and "
+                  f"are decoded again next time. The cache needs {len(content) / 1e6:.0f} MB.", stacklevel=3)
+    return None
+
+
+def _write_whole(path: Path, content: bytes) -> Path:
+    with atomic_path(path) as temporary:
+        _remove_left_over(path)
+        temporary.write_bytes(content)
+    return path
+
+
+def _remove_left_over(path: Path) -> None:
+    """Removes what killed runs left half written: an hour old at least, as a younger one may still be in the making."""
+    for old in path.parent.glob(f".{path.name}.*.part"):
+        if old.stat().st_mtime < time.time() - 3600:
+            old.unlink(missing_ok=True)

@@ -1,0 +1,101 @@
+"""The images the book trains on: CIFAR-10 from a reader's own copy, or the drawn stand-in that needs no download.
+
+Pixels are whole numbers 0 to 255, uint8, in tensors (N, 3, 32, 32); labels are int64 (N,). Nothing here opens the
+network: `python -m alexnet_lib data fetch cifar10` (alexnet_lib.data.fetch) does, when a reader asks for it.
+Used by every chapter that trains on small images, first of all "ReLU against tanh" (section 3.1, Figure 1).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ..errors import DataError
+from . import cache
+from . import stand_in as drawn
+from .cifar10_files import Batches, ImageTree, find_cifar10
+from .image_set import ImageSet, _given_root, content_checksum, data_root
+
+SPLITS = ("train", "test")
+STAND_IN_NAME = "DRAWN STAND-IN, not CIFAR-10"
+
+
+def find_data(data: str | os.PathLike | None = None) -> Batches | ImageTree | None:
+    """Where CIFAR-10 (or the tree a reader points at) lies under the data root; None if there is none.
+
+    DataError: a root that was named (argument or ALEXNET_DATA) but does not exist or is not a folder.
+    """
+    root = data_root(data)
+    if root.is_dir():
+        with _readable(root):
+            return find_cifar10(root)
+    if root.exists():
+        raise DataError(f"the data root {root} is a file, not a folder: name the folder that holds the data set")
+    if _given_root(data) is not None:
+        named = "--data (or data=)" if data is not None else "ALEXNET_DATA"
+        raise DataError(f"the data root {root}, given by {named}, does not exist: make the folder, name another, "
+                        "or leave it unset to use data/downloads")
+    return None
+
+
+def load_cifar10(split: str = "train", data: str | os.PathLike | None = None, *, stand_in: bool = True) -> ImageSet:
+    """CIFAR-10's 50,000 training or 10,000 test images, decoded once and cached; the stand-in where there is none.
+
+    Looked for at `data_root(data)`, the folder itself or one inside it: the publisher's `cifar-10-batches-py`, else
+    a tree {train,test}/<class>/*.{jpg,png} with the ten class names. A root that is itself such a tree may hold any
+    classes, 32 x 32. Never downloads.
+    Returns images uint8 (N, 3, 32, 32); labels follow the publisher's order, which is alphabetical.
+    DataError: a named root that does not exist, damaged or odd files, or no data and stand_in=False.
+    """
+    if split not in SPLITS:
+        raise DataError(f"split {split!r} is not known: choose 'train' or 'test'")
+    found = find_data(data)
+    if found is None:
+        if stand_in:
+            return draw_stand_in(split)
+        raise DataError(how_to_get(data_root(data)))
+    with _readable(found.folder):
+        return _load_found(found, split, data_root(data))
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"the data at {folder} cannot be read ({error}): mend the file, or its permissions") from error
+
+
+def _load_found(found: Batches | ImageTree, split: str, root: Path) -> ImageSet:
+    fingerprint = found.fingerprint(split)
+    cached = cache.read(root, found.folder, split, fingerprint)
+    if cached is None:
+        images, labels, classes = found.decode(split)
+        cached = cache.Cached(images, labels, classes, content_checksum(images, labels))
+        cache.write(root, found.folder, split, fingerprint, cached)
+    return ImageSet(cached.images, cached.labels, cached.classes, found.name(split, len(cached.labels)), split,
+                    found.source, cached.checksum)
+
+
+def draw_stand_in(split: str = "train", n: int | None = None, seed: int = 0) -> ImageSet:
+    """Drawn images, 32 x 32, ten classes of shapes, in place of CIFAR-10: 10,000 for training, 2,000 for the test.
+
+    `n` asks for another number; `seed` for other drawings. Every machine draws the same pixels; the training and
+    the test images of a seed are drawn apart. The label says DRAWN STAND-IN: results on it say nothing of CIFAR-10.
+    DataError: an unknown split, or n below 1.
+    """
+    pixels, numbers = drawn.draw(split, n, seed)
+    images, labels = torch.from_numpy(pixels), torch.from_numpy(numbers)
+    return ImageSet(images, labels, drawn.CLASSES, STAND_IN_NAME, split, f"drawn from seed {seed}",
+                    content_checksum(images, labels), stand_in=True)
+
+
+def how_to_get(root: Path) -> str:
+    """The sentence that tells a reader how to bring CIFAR-10 under `root`."""
+    return (f"no CIFAR-10 at {root}: `python -m alexnet_lib data fetch cifar10` downloads it (170 MB, once), or let "
+            "ALEXNET_DATA (or --data) name a folder that holds cifar-10-batches-py or a tree "
+            "{train,test}/<class>/*.{jpg,png}")

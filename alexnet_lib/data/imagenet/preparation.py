@@ -1,0 +1,311 @@
+"""Preparing ImageNet once: all images decoded, brought to one size, stored, and their statistics taken, in one pass."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+from PIL import features
+from safetensors.numpy import load_file
+
+from ...errors import DataError, SettingError
+from ...system.files import write_text
+from ...system.locks import only_one
+from ...system.progress import progress
+from .decode import RESAMPLES
+from .pixel_statistics import PixelSums, Statistics, add_totals, statistics
+from .sources import Source, find_source, part_of
+from .store import (
+    ENDINGS,
+    INDEX,
+    KIND,
+    PLAN,
+    STATISTICS,
+    UNFINISHED,
+    VERSION,
+    Settings,
+    Shard,
+    boot,
+    read_json,
+    write_statistics,
+)
+from .workers import cores, write_shards
+
+PATIENCE = 5.0  # seconds until another process at work is an error
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def prepare(
+    src: str | os.PathLike, dst: str | os.PathLike, *, side: int = 256, format: str = "raw", quality: int = 95,
+    resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False,
+    val_labels: str | os.PathLike | None = None, images_per_shard: int | None = None,
+    classes: int | Sequence[str] | None = None, per_class: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Prepare the images of `src` into the folder `dst`, and return what dst/index.json then holds (paper, section 2).
+
+    Each image is brought to a shorter side of `side` pixels (Pillow's antialiased `resample`, "bilinear" or "bicubic")
+    and its central square is stored: as bytes (format "raw", side x side x 3 each: 252 GB for ILSVRC-2012's training
+    images at 256) or as JPEG again (format "jpeg" with this `quality`: about a seventh of that at 95, and no longer
+    quite the same pixels). The statistics are of the pixels before that, and so the same for both formats.
+
+    Stopped or killed at any moment, the same call goes on after the last finished shard, and the result is the same
+    to the byte, whatever `jobs` (processes; default: all cores). `images_per_shard`: default by the number of images.
+    `val_labels`: see `sources.find_source`. `classes`, `per_class`: for a smaller set, see
+    `sources.part_of`. Where dst is prepared already, nothing is done.
+
+    DataError: nothing to read, or not the layout expected; images that cannot be decoded, all named, after the pass
+    (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
+    settings or versions; another process is at work in dst; the disk is full. SettingError: an option out of range.
+    """
+    _check(side, format, quality, resample, jobs, images_per_shard)  # before a source of a million files is listed
+    source = part_of(find_source(src, val_labels), classes, per_class)
+    return prepare_source(source, dst, side=side, format=format, quality=quality, resample=resample, jobs=jobs,
+                          skip_bad=skip_bad, images_per_shard=images_per_shard)  # fmt: skip
+
+
+def prepare_source(
+    source: Source, dst: str | os.PathLike, *, side: int = 256, format: str = "raw", quality: int = 95,
+    resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False, images_per_shard: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """As `prepare`, of images that are listed already, in any splits; the statistics are those of "train"."""
+    _check(side, format, quality, resample, jobs, images_per_shard)
+    target = _target(Path(dst), source.folder)
+    most = max(len(entries) for entries in source.splits.values())
+    settings = Settings(
+        side, resample, format, quality if format == "jpeg" else None, images_per_shard or shard_size(most)
+    )
+    with only_one(target, PATIENCE) as lock:
+        job = _Preparation(source, target, settings)
+        if (target / INDEX).is_file():
+            return job.finished()
+        with _disk_errors(job):
+            job.run(job.begin(), jobs or cores(), lock)
+            return job.finish(skip_bad)
+
+
+def shard_size(images: int) -> int:
+    """Images a shard: a power of two from 32 to 512 that gives 64 shards or more where there are enough images.
+
+    Enough shards to keep many processes busy to the end; few enough to map into memory; little to do anew after a kill;
+    and enough images that what each shard costs besides (its sums, written and read again) does not show.
+    """
+    return min(512, max(32, 2 ** (images // 64).bit_length() // 2))
+
+
+def _check(side: int, format: str, quality: int, resample: str, jobs: int | None, per_shard: int | None) -> None:
+    if format not in ENDINGS:
+        raise SettingError(f"--format {format}: use {' or '.join(ENDINGS)}")
+    if resample not in RESAMPLES:
+        raise SettingError(f"--resample {resample}: use {' or '.join(RESAMPLES)}")
+    for name, value, least, most in (("side", side, 1, 4096), ("quality", quality, 1, 100), ("jobs", jobs, 1, 4096),
+                                     ("images-per-shard", per_shard, 1, 65_536)):  # fmt: skip
+        if value is not None and not least <= value <= most:
+            raise SettingError(f"--{name} {value}: give a whole number from {least} to {most:,}")
+
+
+def _target(target: Path, source: Path) -> Path:
+    if target.resolve() == source.resolve() or source.resolve() in target.resolve().parents:
+        raise DataError(f"{target} lies in the source {source}: give a folder outside it")
+    if target.is_dir():
+        there = {path.name for path in target.iterdir()}
+        if there - {UNFINISHED} and not {INDEX, UNFINISHED} & there:
+            raise DataError(f"{target} is not empty, and holds no prepared images: give a folder of its own")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{target} cannot be made ({error.strerror}): give another folder") from error
+    return target
+
+
+@dataclass
+class _Preparation:
+    """One run: what is to be done (`plan`, `shards`), and the steps of doing it."""
+
+    source: Source
+    target: Path
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        jpeg = features.version("libjpeg_turbo") or features.version("jpg")
+        self.plan = {
+            "kind": KIND,
+            "version": VERSION,
+            "settings": asdict(self.settings),
+            "source": {"layout": self.source.layout, "digest": self.source.digest()},
+            "decoder": f"Pillow {PIL.__version__}, libjpeg {jpeg}",
+        }
+        size = self.settings.images_per_shard
+        self.shards = [
+            Shard(self.source.folder, self.target, split, number, entries[first : first + size], self.settings)
+            for split, entries in self.source.splits.items()
+            for number, first in enumerate(range(0, len(entries), size))
+        ]
+        self.images = sum(len(shard.entries) for shard in self.shards)
+
+    def begin(self) -> list[Shard]:
+        """The shards to be written. Checks that those that are done were begun with this plan, and writes the plan."""
+        plan, now, verify = self.target / UNFINISHED / PLAN, boot(), False
+        if plan.is_file():
+            begun = read_json(plan)
+            self._compare(begun)
+            verify = begun.get("boot") != now
+        for folder in (self.target, *(self.target / name for name in (UNFINISHED, *self.source.splits))):
+            for left_over in folder.glob(".*.part"):
+                left_over.unlink(missing_ok=True)
+        waiting = [shard for shard in self.shards if not self._is_done(shard, verify)]
+        for shard in waiting:
+            shard.note.unlink(missing_ok=True)
+        self._check_space(sum(len(shard.entries) for shard in waiting))
+        write_text(plan, json.dumps(self.plan | {"boot": now}, indent=1))
+        return waiting
+
+    def run(self, waiting: Sequence[Shard], jobs: int, lock: int) -> None:
+        """Write these shards; the processes that do share `lock`."""
+        done = self.images - sum(len(shard.entries) for shard in waiting)
+        with progress(total=self.images, initial=done, desc="preparing", unit="image") as bar:
+            for images in write_shards(waiting, jobs, lock):
+                bar.update(images)
+
+    def _is_done(self, shard: Shard, verify: bool) -> bool:
+        """A shard with images that could not be used is done anew, as its files may be mended."""
+        note = shard.done(verify)
+        if note is None or note["bad"]:
+            return False
+        self._check_unchanged(shard, note)
+        return True
+
+    def _check_unchanged(self, shard: Shard, note: dict) -> None:
+        if note["source_fingerprint"] != shard.fingerprint:
+            first, last = shard.entries[0].name, shard.entries[-1].name
+            raise DataError(
+                f"{self.source.folder}: an image from {first} to {last} has changed since {self.target} was prepared "
+                "from it: give another folder to prepare into, or delete that one"
+            )
+
+    def _check_space(self, images: int) -> None:
+        if self.settings.format != "raw":
+            return
+        needed, free = images * self.settings.side**2 * 3, shutil.disk_usage(self.target).free
+        if needed > free:
+            raise DataError(
+                f"{self.target} needs {needed / 1e9:,.1f} GB more, and its disk has {free / 1e9:,.1f} GB free: make "
+                "room, give a folder on another disk, or take --format jpeg (about a seventh)"
+            )
+
+    def _compare(self, begun: dict) -> None:
+        """DataError, saying what differs, unless `begun` is this plan."""
+        if begun.get("kind") != KIND or begun.get("version") != VERSION:
+            differs = f"in another version of the format ({begun.get('version')}; this library writes {VERSION})"
+        elif begun["settings"] != self.plan["settings"]:
+            name = next(key for key, value in self.plan["settings"].items() if begun["settings"].get(key) != value)
+            differs = f"with {name} {begun['settings'].get(name)}, not {self.plan['settings'][name]}"
+            if name == "images_per_shard":
+                differs += " (which depends on the number of images)"
+        elif begun["source"] != self.plan["source"]:
+            differs = "from another source, or images were added, removed, renamed or labelled anew"
+        elif begun["decoder"] != self.plan["decoder"]:
+            differs = f"with {begun['decoder']}, not {self.plan['decoder']}, whose pixels may differ"
+        else:
+            return
+        raise DataError(f"{self.target} was begun {differs}: give another folder, or delete that one")
+
+    def finished(self) -> dict[str, Any]:
+        """The index of a set that is complete, if it is this one."""
+        index = read_json(self.target / INDEX)
+        self._compare({**{key: index.get(key) for key in self.plan}, "decoder": self.plan["decoder"]})
+        for shard in self.shards:
+            note = read_json(shard.note)
+            self._check_unchanged(shard, note)
+            if not shard.file.is_file() or shard.file.stat().st_size != note["bytes"]:
+                raise DataError(f"{shard.file} is missing or cut short: delete {self.target} and prepare it anew")
+        shutil.rmtree(self.target / UNFINISHED, ignore_errors=True)
+        return index
+
+    def finish(self, skip_bad: bool) -> dict[str, Any]:
+        """Check what was left out, add up the statistics, and write the index; only then is the set complete."""
+        splits = {split: self._summary(split) for split in self.source.splits}
+        self._check_bad([bad for summary in splits.values() for bad in summary["skipped"]], splits, skip_bad)
+        totals = self._totals()
+        found = statistics(totals)
+        write_statistics(self.target / STATISTICS, found, totals["pixels"])
+        counts = {split: summary.pop("by_class") for split, summary in splits.items()}
+        index = self.plan | {
+            "classes": [{"name": name, "words": words, **{split: counts[split][i] for split in counts}}
+                        for i, (name, words) in enumerate(zip(self.source.classes, self.source.words, strict=True))],
+            "splits": splits,
+            "statistics": {"file": STATISTICS, "scale": "0-255", "images": found.images, **_lists(found)},
+        }  # fmt: skip
+        self._force_onto_the_disk()
+        write_text(self.target / INDEX, json.dumps(index, indent=1) + "\n")
+        shutil.rmtree(self.target / UNFINISHED)
+        return index
+
+    def _summary(self, split: str) -> dict[str, Any]:
+        shards, skipped, turned = [], [], 0
+        by_class = [0] * len(self.source.classes)
+        for shard in (shard for shard in self.shards if shard.split == split):
+            note = read_json(shard.note)
+            file = shard.file.relative_to(self.target).as_posix()
+            shards.append({"file": file, **{key: note[key] for key in ("images", "bytes", "crc32")}})
+            skipped += note["bad"]
+            turned += note["exif_turned"]
+            for label in note["labels"]:
+                by_class[label] += 1
+        images, size = (sum(shard[key] for shard in shards) for key in ("images", "bytes"))
+        return {"images": images, "bytes": size, "exif_turned": turned, "skipped": skipped, "shards": shards,
+                "by_class": by_class}  # fmt: skip
+
+    def _check_bad(self, bad: Sequence[dict], splits: dict[str, dict], skip_bad: bool) -> None:
+        if bad and not skip_bad:
+            lines = "\n".join(f"  {image['name']}: {image['reason']}" for image in bad)
+            raise DataError(
+                f"{len(bad):,} of the {self.images:,} images in {self.source.folder} cannot be used:\n{lines}\n"
+                "Replace them and give the same command again (only their shards are done anew), or leave them out "
+                "with --skip-bad"
+            )
+        for split, summary in splits.items():
+            if 0 in summary["by_class"]:
+                name = self.source.classes[summary["by_class"].index(0)]
+                raise DataError(f"{self.source.folder}: no {split} image of class {name} can be used")
+
+    def _force_onto_the_disk(self) -> None:
+        for shard in self.shards:
+            for path in (shard.file, shard.note):
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
+
+    def _totals(self) -> dict[str, np.ndarray]:
+        total = PixelSums(self.settings.side).totals()
+        for shard in self.shards:
+            if shard.split == "train":
+                total = add_totals(total, load_file(shard.sums))
+        return total
+
+
+def _lists(found: Statistics) -> dict[str, Any]:
+    """The small ones, for the index."""
+    names = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")
+    around = {"deviation_around_mean_image": found.deviation_around_mean_image}
+    return {name: getattr(found, name).tolist() for name in names} | around
+
+
+@contextmanager
+def _disk_errors(job: _Preparation) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        done = sum(len(shard.entries) for shard in job.shards if shard.done())
+        state = f"{done:,} of {job.images:,} images are prepared; the same command goes on from there"
+        if error.errno in FULL:
+            raise DataError(f"{job.target}: the disk is full, or a file may not grow ({error.strerror}). Make room: "
+                            f"{state}") from error  # fmt: skip
+        raise DataError(f"{job.target} cannot be written ({error}). {state}") from error

@@ -1,0 +1,173 @@
+"""Reading a prepared set: any images by their numbers, as bytes, without loading the whole."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from ...augment import PixelScale
+from ...augment.color_pca import ColorPCA
+from ...errors import DataError, SettingError
+from .store import INDEX, KIND, VERSION, file_crc32, read_json
+
+
+class PreparedImages:
+    """One split of a folder that `preparation.prepare` made; the shards are mapped into memory, not read.
+
+    len(images); .images(numbers): uint8 (n, 3, side, side); .labels: int64 (N,), an index into .classes (wnids) and
+    .words; .names: the source's file names; .side; .format, "raw" or "jpeg". Of the training split's pixels, on the
+    0-255 scale: .mean_image float32 (3, side, side), .mean and .deviation float64 (3,), .color_pca (for
+    augment's PCALighting), .pixel_scale().
+
+    DataError: not a prepared folder, not finished, of another format version, without this split, or with a shard
+    missing or cut short.
+    """
+
+    def __init__(self, folder: str | os.PathLike, split: str = "train"):
+        self.folder, self.split = Path(folder), split
+        self.index = _read_index(self.folder)
+        if split not in self.index["splits"]:
+            there = ", ".join(self.index["splits"])
+            raise DataError(
+                f"{self.folder} holds no {split} images, only {there}: prepare them from a source with both"
+            )
+        self.side: int = self.index["settings"]["side"]
+        self.format: str = self.index["settings"]["format"]
+        self.classes = tuple(entry["name"] for entry in self.index["classes"])
+        self.words = tuple(entry["words"] for entry in self.index["classes"])
+        self._shards = self.index["splits"][split]["shards"]
+        self._firsts = np.cumsum([0, *(shard["images"] for shard in self._shards)])
+        for shard in self._shards:
+            _check_size(self.folder / shard["file"], shard["bytes"])
+        self._maps: list[np.ndarray | None] = [None] * len(self._shards)
+
+    def __len__(self) -> int:
+        return int(self._firsts[-1])
+
+    @cached_property
+    def _notes(self) -> list[dict]:
+        return [read_json((self.folder / shard["file"]).with_suffix(".json")) for shard in self._shards]
+
+    @cached_property
+    def labels(self) -> torch.Tensor:
+        return torch.tensor([label for note in self._notes for label in note["labels"]], dtype=torch.int64)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for note in self._notes for name in note["names"])
+
+    def images(self, numbers: Sequence[int] | torch.Tensor) -> torch.Tensor:
+        """These images, uint8 (n, 3, side, side) in channels_last memory order, in the order asked for.
+
+        Raises SettingError for a number that is not in 0 to len - 1.
+        """
+        pixels = np.empty((len(numbers), self.side, self.side, 3), np.uint8)
+        for row, (shard, place) in zip(pixels, self._places(numbers), strict=True):
+            if self.format == "raw":
+                row[:] = self._map(shard)[place]
+            else:
+                row[:] = np.asarray(Image.open(io.BytesIO(self._jpeg(shard, place))))
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+    def encoded(self, numbers: Sequence[int] | torch.Tensor) -> list[torch.Tensor]:
+        """The stored JPEG files, a one-dimensional uint8 tensor each, for a decoder of your own (on a GPU, say)."""
+        if self.format != "jpeg":
+            raise SettingError(f"{self.folder} is stored as {self.format}: prepare it with --format jpeg")
+        return [torch.from_numpy(self._jpeg(*place).copy()) for place in self._places(numbers)]
+
+    def shard(self, number: int) -> np.ndarray:
+        """All of one raw shard's images, uint8 (n, side, side, 3), read-only and mapped from the file."""
+        if self.format != "raw":
+            raise SettingError(f"{self.folder} is stored as {self.format}: prepare it with --format raw")
+        return self._map(number)
+
+    def _places(self, numbers: Sequence[int] | torch.Tensor) -> list[tuple[int, int]]:
+        wanted = np.asarray(numbers, dtype=np.int64).reshape(-1)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise SettingError(
+                f"images {wanted.min()} to {wanted.max()} were asked for; there are 0 to {len(self) - 1}"
+            )
+        shards = np.searchsorted(self._firsts, wanted, side="right") - 1
+        return list(zip(shards.tolist(), (wanted - self._firsts[shards]).tolist(), strict=True))
+
+    def _map(self, number: int) -> np.ndarray:
+        if self._maps[number] is None:
+            shape = (self._shards[number]["images"], self.side, self.side, 3) if self.format == "raw" else None
+            path = self.folder / self._shards[number]["file"]
+            # As a plain array: indexing a memmap costs several times more a look.
+            self._maps[number] = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
+        return self._maps[number]
+
+    def _jpeg(self, shard: int, place: int) -> np.ndarray:
+        first, end = self._notes[shard]["offsets"][place : place + 2]
+        return self._map(shard)[first:end]
+
+    @cached_property
+    def _statistics(self) -> dict[str, torch.Tensor]:
+        path = self.folder / self.index["statistics"]["file"]
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{path} cannot be read ({error}): prepare {self.folder} anew") from error
+
+    @property
+    def mean_image(self) -> torch.Tensor:
+        return self._statistics["mean_image"]
+
+    @property
+    def mean(self) -> torch.Tensor:
+        return self._statistics["mean"]
+
+    @property
+    def deviation(self) -> torch.Tensor:
+        return self._statistics["deviation"]
+
+    @cached_property
+    def color_pca(self) -> ColorPCA:
+        """The axes along which the colours of all training pixels spread, for PCA lighting (section 4.1)."""
+        return ColorPCA.from_covariance(self._statistics["covariance"])
+
+    def pixel_scale(self, pixels: str = "0-255") -> PixelScale:
+        """Minus the mean image, as the paper; with pixels="unit" also divided by the deviation around it."""
+        if pixels not in ("0-255", "unit"):
+            raise SettingError(f"pixels {pixels!r} is not known; use 0-255 or unit")
+        around = self.index["statistics"]["deviation_around_mean_image"]
+        return PixelScale(self.mean_image, around if pixels == "unit" else 1.0)
+
+    def verify(self) -> None:
+        """Read every shard and compare its checksum (minutes for ImageNet). DataError names the first that differs."""
+        for shard in self._shards:
+            path = self.folder / shard["file"]
+            if file_crc32(path) != shard["crc32"]:
+                raise DataError(
+                    f"{path} is damaged: its checksum is not the index's. Delete {self.folder} and prepare it anew"
+                )
+
+
+def _read_index(folder: Path) -> dict:
+    if not (folder / INDEX).is_file():
+        unfinished = "was not finished" if (folder / "unfinished").is_dir() else f"holds no {INDEX}"
+        raise DataError(f"{folder} {unfinished}: run python -m alexnet_lib data prepare-imagenet SRC {folder}")
+    index = read_json(folder / INDEX)
+    if index.get("kind") != KIND:
+        raise DataError(f"{folder / INDEX} is not of prepared images: give a folder that prepare-imagenet made")
+    if index.get("version") != VERSION:
+        raise DataError(f"{folder} is of format version {index.get('version')}, this library reads {VERSION}: prepare "
+                        "it anew")  # fmt: skip
+    return index
+
+
+def _check_size(path: Path, size: int) -> None:
+    found = path.stat().st_size if path.is_file() else None
+    if found != size:
+        state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+        raise DataError(f"{path} {state}: copy it again, or delete {path.parent.parent} and prepare it anew")

@@ -1,0 +1,267 @@
+"""Finding ImageNet's images: in folders of classes, in Tiny ImageNet's folders, or in the publisher's tar files.
+
+Nothing is decoded or unpacked here: an image is a name, a label and a place in a file. Classes are the folders' names
+(ImageNet's wnids) in alphabetical order, which is also torchvision's and Caffe's order; a label is an index into them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import DataError, SettingError
+from .labels import LABELS_HELP, read_labels, read_words
+from .tars import TRAIN_TAR, VAL_TAR, Member, class_tars, members
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+LAYOUTS = f"""expected one of
+  train/<class>/*.JPEG and val/<class>/*.JPEG (val/ may be missing);
+  train/<class>/images/*.JPEG and val/images/*.JPEG with val/val_annotations.txt, as in Tiny ImageNet;
+  <class>/*.JPEG: training images only;
+  the publisher's {TRAIN_TAR} and {VAL_TAR}, not unpacked
+where an image's name ends in {", ".join(SUFFIXES)} (upper or lower case)"""
+
+
+class Entry(NamedTuple):
+    """One image: name within the source, label, the file that holds it, its first byte there, bytes, and file time.
+
+    `offset` is -1 where the image is the whole file. `modified` is in nanoseconds (whole seconds in a tar file).
+    """
+
+    name: str
+    label: int
+    file: str
+    offset: int
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """All images of a source by split, each in the order of classes, then of names; `words[i]` may be None."""
+
+    folder: Path
+    layout: str
+    classes: tuple[str, ...]
+    words: tuple[str | None, ...]
+    splits: dict[str, list[Entry]]
+
+    def digest(self) -> str:
+        """Of classes, names and labels in their order; says nothing of the pixels (`fingerprint` watches those)."""
+        lines = hashlib.sha256("\n".join(self.classes).encode("utf-8", "surrogateescape"))
+        for split, entries in self.splits.items():
+            for entry in entries:
+                lines.update(f"\n{split}\0{entry.name}\0{entry.label}".encode("utf-8", "surrogateescape"))
+        return lines.hexdigest()
+
+    def counts(self) -> dict[str, list[int]]:
+        """Images found by split and class."""
+        counts = {split: [0] * len(self.classes) for split in self.splits}
+        for split, entries in self.splits.items():
+            for entry in entries:
+                counts[split][entry.label] += 1
+        return counts
+
+
+def fingerprint(entries: Sequence[Entry]) -> str:
+    """Changes when one of these images has another name, label, place, size or file time."""
+    return hashlib.sha256(repr([tuple(entry) for entry in entries]).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def read_bytes(folder: Path, entry: Entry) -> bytes:
+    """The image file's content, OSError as the system gives it. No part of a tar file is read besides."""
+    # Neither a Path nor a buffer is made for each of a million images.
+    with open(os.path.join(folder, entry.file), "rb", buffering=0) as file:
+        if entry.offset < 0:
+            return file.read()
+        return os.pread(file.fileno(), entry.size, entry.offset)
+
+
+def find_source(src: str | os.PathLike, val_labels: str | os.PathLike | None = None) -> Source:
+    """List the images under `src`. DataError says what is missing, in which file or folder, and what was expected."""
+    folder = Path(src)
+    if not folder.is_dir():
+        hint = " (give the folder that holds the tar files)" if folder.is_file() else ""
+        raise DataError(f"{folder} is not a folder{hint}: {LAYOUTS}")
+    if (folder / TRAIN_TAR).is_file():
+        layout, classes, splits = "publisher's tar files", *_from_tars(folder, val_labels)
+    elif (folder / VAL_TAR).is_file():
+        raise DataError(f"{folder} holds {VAL_TAR} but no {TRAIN_TAR}: put both there")
+    elif (folder / "train").is_dir():
+        layout, classes, splits = "train/ and val/ folders", *_from_folders(folder, val_labels)
+    else:
+        layout = "class folders"
+        classes = tuple(name for name in _folders(folder) if _has_images(folder / name))
+        splits = {"train": list(_class_entries(folder, "", classes))}
+        if not classes:
+            raise DataError(f"{folder} holds no images: {LAYOUTS}")
+    if val_labels is not None and "val" not in splits:
+        raise DataError(f"--val-labels {val_labels} is given, but {folder} holds no validation images")
+    return Source(folder, layout, classes, read_words(folder, classes), splits)
+
+
+def part_of(source: Source, classes: int | Sequence[str] | None = None, per_class: int | None = None) -> Source:
+    """A smaller set: some classes, and of each the first `per_class` training images in the order of their names.
+
+    classes: their names, or a number: so many, spread evenly over the list in its order, so that a few of them are not
+    all fish. Labels count the classes that are kept, in the same order; all their validation images are kept.
+    SettingError: a class that is not there, more classes than there are, or less than one.
+    """
+    names = _chosen(source, classes)
+    if per_class is not None and per_class < 1:
+        raise SettingError(f"--per-class {per_class}: give a whole number of 1 or more")
+    labels = {source.classes.index(name): label for label, name in enumerate(names)}
+    splits = {}
+    for split, entries in source.splits.items():
+        most = per_class if split == "train" else None
+        of_class: dict[int, list[Entry]] = {label: [] for label in labels.values()}
+        for entry in entries:
+            if entry.label in labels:
+                of_class[labels[entry.label]].append(entry._replace(label=labels[entry.label]))
+        splits[split] = [entry for some in of_class.values() for entry in some[:most]]
+    words = tuple(source.words[source.classes.index(name)] for name in names)
+    return replace(source, classes=names, words=words, splits=splits)
+
+
+def spread(count: int, whole: int) -> list[int]:
+    """`count` places out of `whole`, spread evenly, the first among them."""
+    return [i * whole // count for i in range(count)]
+
+
+def _chosen(source: Source, classes: int | Sequence[str] | None) -> tuple[str, ...]:
+    there = source.classes
+    if classes is None:
+        return there
+    if isinstance(classes, int):
+        if not 1 <= classes <= len(there):
+            raise SettingError(f"--classes {classes}: {source.folder} holds {len(there):,}; give 1 or more of them")
+        return tuple(there[place] for place in spread(classes, len(there)))
+    if missing := [name for name in classes if name not in there]:
+        near = difflib.get_close_matches(missing[0], there, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise SettingError(f"--classes: {source.folder} holds no class {missing[0]!r}{hint}")
+    return tuple(name for name in there if name in set(classes))
+
+
+def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
+    classes = _folders(folder / "train")
+    if not classes:
+        raise DataError(f"{folder / 'train'} holds no class folders: {LAYOUTS}")
+    _check_listed(folder, classes)
+    splits = {"train": list(_class_entries(folder, "train", classes))}
+    val = folder / "val"
+    if not val.is_dir():
+        return classes, splits
+    val_classes = tuple(name for name in _folders(val) if name != "images" or name in classes)
+    if not val_classes:
+        splits["val"] = _flat_val(folder, classes, val_labels)
+        return classes, splits
+    if val_labels is not None:
+        raise DataError(f"--val-labels {val_labels} is given, but {val} is sorted into class folders: leave it out")
+    _check_same(classes, val_classes, folder / "train", val)
+    splits["val"] = list(_class_entries(folder, "val", classes))
+    return classes, splits
+
+
+def _check_same(classes: Sequence[str], others: Sequence[str], here: Path, there: Path) -> None:
+    odd = sorted(set(classes) ^ set(others))
+    if odd:
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        only = here if odd[0] in classes else there
+        raise DataError(f"{here} and {there} do not hold the same classes: only {only} has {odd[0]}{more}")
+
+
+def _check_listed(folder: Path, classes: Sequence[str]) -> None:
+    """Tiny ImageNet lists its classes in wnids.txt: each must have its folder, so that a broken copy is noticed."""
+    listed = folder / "wnids.txt"
+    if listed.is_file():
+        _check_same(classes, listed.read_text(encoding="utf-8").split(), folder / "train", listed)
+
+
+def _flat_val(folder: Path, classes: tuple[str, ...], val_labels: str | os.PathLike | None) -> list[Entry]:
+    val = folder / "val"
+    images = val / "images" if (val / "images").is_dir() else val
+    labels = Path(val_labels) if val_labels is not None else val / "val_annotations.txt"
+    files = _image_files(images)
+    if not files:
+        raise DataError(f"{images} holds no images: {LAYOUTS}")
+    if not labels.is_file():
+        raise DataError(f"{val} is not sorted into class folders, and {labels} is not there. {LABELS_HELP}")
+    found = read_labels(labels, classes, [file.name for file in files])
+    relative = images.relative_to(folder).as_posix()
+    return _in_order(_entry(relative, file, label) for file, label in zip(files, found, strict=True))
+
+
+def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
+    tars = class_tars(folder / TRAIN_TAR)
+    classes = tuple(sorted(tars))
+    train = [_tar_entry(f"train/{name}", label, TRAIN_TAR, member)
+             for label, name in enumerate(classes)
+             for member in sorted(tars[name]) if _is_image(member.name)]  # fmt: skip
+    empty = sorted(set(range(len(classes))) - {entry.label for entry in train})
+    if empty:
+        raise DataError(f"{folder / TRAIN_TAR}: {classes[empty[0]]}.tar in it holds no images")
+    if not (folder / VAL_TAR).is_file():
+        return classes, {"train": train}
+    if val_labels is None or not Path(val_labels).is_file():
+        missing = "no --val-labels was given" if val_labels is None else f"{val_labels} is not there"
+        raise DataError(f"{folder / VAL_TAR} does not say which image is of which class, and {missing}. {LABELS_HELP}")
+    images = [member for member in members(folder / VAL_TAR) if _is_image(member.name)]
+    labels = read_labels(Path(val_labels), classes, [Path(member.name).name for member in images])
+    val = _in_order(_tar_entry("val", label, VAL_TAR, m) for m, label in zip(images, labels, strict=True))
+    return classes, {"train": train, "val": val}
+
+
+def _tar_entry(prefix: str, label: int, file: str, member: Member) -> Entry:
+    return Entry(f"{prefix}/{member.name}", label, file, member.offset, member.size, member.modified)
+
+
+def _in_order(entries: Iterator[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry.label, entry.name))
+
+
+def _class_entries(folder: Path, split: str, classes: Sequence[str]) -> Iterator[Entry]:
+    for label, name in enumerate(classes):
+        place = folder / split / name
+        if (place / "images").is_dir():
+            place = place / "images"
+        files = _image_files(place)
+        if not files:
+            raise DataError(f"the class folder {place} holds no images ({', '.join(SUFFIXES)}): fill or remove it")
+        relative = place.relative_to(folder).as_posix()
+        yield from (_entry(relative, file, label) for file in files)
+
+
+def _entry(relative: str, file: os.DirEntry, label: int) -> Entry:
+    name = f"{relative}/{file.name}"
+    try:
+        stat = file.stat()
+    except OSError as error:
+        raise DataError(
+            f"{file.path} cannot be read ({error.strerror}; a link to nothing?): mend or remove it"
+        ) from error
+    return Entry(name, label, name, -1, stat.st_size, stat.st_mtime_ns)
+
+
+def _folders(folder: Path) -> tuple[str, ...]:
+    with os.scandir(folder) as found:
+        return tuple(sorted(f.name for f in found if f.is_dir() and not f.name.startswith(".")))
+
+
+def _image_files(folder: Path) -> list[os.DirEntry]:
+    with os.scandir(folder) as found:
+        return sorted((f for f in found if _is_image(f.name) and not f.is_dir()), key=lambda f: f.name)
+
+
+def _has_images(folder: Path) -> bool:
+    return bool(_image_files(folder)) or (folder / "images").is_dir()
+
+
+def _is_image(name: str) -> bool:
+    base = name.rpartition("/")[2]
+    return base.lower().endswith(SUFFIXES) and not base.startswith(".")

@@ -1,0 +1,204 @@
+"""The files of a prepared set, and writing one shard of it: what a worker process does, without PyTorch.
+
+    index.json                 settings, classes, counts, shards with checksums, statistics; written last
+    statistics.safetensors     mean_image, mean, deviation, covariance, eigenvalues, eigenvectors, pixel_sums
+    train/00000.raw            images one after another, uint8 (side, side, 3) each, rows of RGB; or 00000.jpegs
+    train/00000.json           names and labels of its images, checksum, (JPEG) where each begins, what was left out
+    val/...                    the same
+    unfinished/                while it is being made: plan.json, and the sums of the shards that are done
+
+A file has its name only when it is whole. A shard's .json comes after all else of it, and so says that it is done. What
+is written is only forced onto the disk at the end, as doing so shard by shard can take longer than the decoding: where
+the machine was started anew in between, checksums are compared before a shard is believed.
+Rows of RGB (channels last) because the decoder gives them so, a crop is then runs of whole rows, and a batch of them
+is PyTorch's channels_last memory format without a copy.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import save
+
+from ...errors import DataError
+from ...system.files import atomic_path
+from .decode import BadImage, square
+from .pixel_statistics import PixelSums, Statistics
+from .sources import Entry, fingerprint, read_bytes
+
+KIND = "alexnet_lib prepared images"
+VERSION = 1  # of these files; another version is refused
+INDEX, STATISTICS, UNFINISHED, PLAN = "index.json", "statistics.safetensors", "unfinished", "plan.json"
+ENDINGS = {"raw": ".raw", "jpeg": ".jpegs"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the stored bytes depend on besides the source. quality: of stored JPEGs, None for raw."""
+
+    side: int
+    resample: str
+    format: str
+    quality: int | None
+    images_per_shard: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard's work: which images go where. The same work gives the same bytes."""
+
+    source: Path
+    target: Path
+    split: str
+    number: int
+    entries: Sequence[Entry]
+    settings: Settings
+
+    @property
+    def stem(self) -> str:
+        return f"{self.split}/{self.number:05}"
+
+    @property
+    def file(self) -> Path:
+        return self.target / f"{self.stem}{ENDINGS[self.settings.format]}"
+
+    @property
+    def note(self) -> Path:
+        """The .json that says that the shard is done."""
+        return self.target / f"{self.stem}.json"
+
+    @property
+    def sums(self) -> Path:
+        return self.target / UNFINISHED / f"{self.split}-{self.number:05}.safetensors"
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.entries)
+
+    def done(self, verify: bool = False) -> dict | None:
+        """The note of this shard where it is done, with its file of the size it says (`verify`: and of that checksum),
+        and its sums; else None."""
+        try:
+            note = json.loads(self.note.read_text(encoding="utf-8"))
+            whole = self.file.stat().st_size == note["bytes"]
+            if whole and self.split == "train":
+                whole = zlib.crc32(self.sums.read_bytes()) == note["sums_crc32"]
+            if whole and verify:
+                whole = file_crc32(self.file) == note["crc32"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return note if whole else None
+
+
+def write_shard(shard: Shard) -> int:
+    """Decode, store and sum up one shard's images; the number of images looked at. OSError: it could not be written.
+
+    An image that cannot be read or decoded is left out, and named in the note with the reason.
+    """
+    sums = PixelSums(shard.settings.side) if shard.split == "train" else None
+    with _whole(shard.file) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on files that it reads all the same
+        note = _store(shard, file, sums)
+    if sums is not None:
+        totals = sums.totals()  # four bytes are enough for the sum of any shard's pixels
+        content = save(totals | {"pixels": totals["pixels"].astype(np.uint32)})
+        note["sums_crc32"] = zlib.crc32(content)
+        with _whole(shard.sums) as file:
+            file.write(content)
+    with _whole(shard.note) as file:
+        file.write(json.dumps(note).encode())
+    return len(shard.entries)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """As files.atomic_path, but not forced onto the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_crc32(path: Path) -> int:
+    """Of a file's content. It finds damage by accident, and costs a third of what SHA-256 does beside the decoding."""
+    crc = 0
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            crc = zlib.crc32(piece, crc)
+    return crc
+
+
+def _store(shard: Shard, file: BinaryIO, sums: PixelSums | None) -> dict:
+    names, labels, offsets, bad = [], [], [0], []
+    turned, crc, settings = 0, 0, shard.settings
+    for entry in shard.entries:
+        try:
+            image, asks = square(_content(shard.source, entry), settings.side, settings.resample)
+        except BadImage as error:
+            bad.append({"name": entry.name, "label": entry.label, "reason": str(error)})
+            continue
+        pixels = image.tobytes()
+        if sums is not None:
+            sums.add([image.tobytes("raw", channel) for channel in "RGB"])
+        stored = pixels if settings.format == "raw" else _jpeg(image, settings.quality)
+        file.write(stored)
+        crc = zlib.crc32(stored, crc)
+        names.append(entry.name)
+        labels.append(entry.label)
+        offsets.append(offsets[-1] + len(stored))
+        turned += asks
+    note = {"images": len(names), "bytes": offsets[-1], "crc32": crc, "names": names, "labels": labels}
+    if settings.format == "jpeg":
+        note["offsets"] = offsets
+    return note | {"exif_turned": turned, "bad": bad, "source_fingerprint": shard.fingerprint}
+
+
+def _content(source: Path, entry: Entry) -> bytes:
+    try:
+        return read_bytes(source, entry)
+    except OSError as error:
+        raise BadImage(f"cannot be read: {error.strerror or error}") from error
+
+
+def _jpeg(image: Image.Image, quality: int | None) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def write_statistics(path: Path, found: Statistics, pixel_sums: np.ndarray) -> None:
+    """statistics.safetensors: the arrays of `found`, and the exact sums (3, side, side) that its mean image is of."""
+    arrays = {
+        name: np.ascontiguousarray(value) for name, value in asdict(found).items() if isinstance(value, np.ndarray)
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save({**arrays, "pixel_sums": pixel_sums}))
+
+
+def boot() -> str:
+    """Which start of the machine this is; "" where the system does not say."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.is_file() else ""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """DataError names a file that is not there or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}): delete {path.parent} and prepare it anew") from error

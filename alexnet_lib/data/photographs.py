@@ -1,0 +1,110 @@
+"""A few photographs at the paper's resolution, prepared as section 2 says, for chapters that look and do not train.
+
+Pixels are whole numbers 0 to 255, uint8 (N, 3, side, side): the shorter side brought to `side`, the central square cut
+out. Used by "The whole architecture" and others that need real images of that size.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..errors import DataError
+from .image_set import ImageSet, content_checksum, data_root
+
+FOLDERS = ("imagenet-samples-256", "imagenet/val", "imagenet/train", "photographs")
+SUFFIXES = (".jpg", ".jpeg", ".png")
+# The colour photographs of everyday things among the files that scikit-image installs.
+SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+SIDE = 256
+
+
+def load_photographs(
+    count: int = 64, side: int = SIDE, data: str | os.PathLike | None = None, *, seed: int = 0, shipped: bool = True
+) -> ImageSet:
+    """`count` photographs, uint8 (count, 3, side, side), chosen by `seed` among all that are there.
+
+    Looked for under `data_root(data)`: imagenet-samples-256, imagenet/val, imagenet/train (folders of classes), or
+    photographs (your own, in any folders). A folder of fewer photographs than asked for gives all of them and then
+    windows cut out of them, and the name says so; where there is no folder, the few photographs that scikit-image
+    installs are used like that: real pictures to look at, whose statistics are those of these few. The label of an
+    image is that of its folder (of its file, for scikit-image's). DataError: a photograph that cannot be decoded, a
+    folder without any, no folder and shipped=False.
+    """
+    if count < 1 or side < 1:
+        raise DataError(f"cannot take {count} photographs of {side} pixels: both must be 1 or more")
+    root = data_root(data)
+    folder = photographs_folder(root)
+    if folder is None and not shipped:
+        raise DataError(f"no photographs at {root}: make a folder {root / 'photographs'} and put images into it")
+    if folder is None:
+        import skimage  # a second to import, and only needed here
+
+        files = [Path(skimage.data_dir) / name for name in SHIPPED]
+        names, called = [path.stem for path in files], "from scikit-image"
+    else:
+        files = photographs_in(folder)
+        names, called = [path.parent.name for path in files], f"({folder.name})"
+    if not files:
+        raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}): put some into it, or remove it")
+    random = np.random.RandomState(seed)  # a stream that NumPy has frozen
+    order = random.permutation(len(files))[:count]
+    images = [read_photograph(files[i], side) for i in order]
+    name = f"photographs {called}"
+    if len(files) < count:
+        images += _windows([files[i] for i in order], count - len(files), side, random)
+        name = f"windows of {len(files)} {name}"
+    classes = tuple(sorted({names[i] for i in order}))
+    labels = torch.tensor([classes.index(names[order[i % len(order)]]) for i in range(count)])
+    images = torch.stack(images)
+    source = f"files of {folder.name}" if folder else "image files of the package scikit-image"
+    return ImageSet(images, labels, classes, name, "test", source, content_checksum(images, labels))
+
+
+def photographs_folder(root: Path) -> Path | None:
+    """The folder of this data root that `load_photographs` would take from; None where there is none of FOLDERS."""
+    return next((root / name for name in FOLDERS if (root / name).is_dir()), None)
+
+
+def photographs_in(folder: Path) -> list[Path]:
+    """Its image files, at any depth, in the order of their names."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
+def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
+    """One image file as RGB uint8 (3, side, side): shorter side to `side`, then the centre (section 2)."""
+    image = _open(path)
+    scale = side / min(image.size)
+    if scale != 1:
+        image = image.resize([max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
+    left, top = ((length - side) // 2 for length in image.size)
+    return _bytes_of(image.crop((left, top, left + side, top + side)))
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be decoded as an image ({error}): replace or delete it") from error
+
+
+def _bytes_of(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _windows(files: list[Path], count: int, side: int, random: np.random.RandomState) -> list[torch.Tensor]:
+    """`count` squares, of each file in turn, at random places and of any length from `side` to the shorter side."""
+    opened = [_open(path) for path in files]
+    return [_window(opened[i % len(opened)], side, random) for i in range(count)]
+
+
+def _window(image: Image.Image, side: int, random: np.random.RandomState) -> torch.Tensor:
+    shorter = min(image.size)
+    length = random.randint(min(side, shorter), shorter + 1)
+    left, top = (random.randint(total - length + 1) for total in image.size)
+    return _bytes_of(image.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + length, top + length)))

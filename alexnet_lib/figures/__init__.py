@@ -1,0 +1,1 @@
+"""What the chapters draw: a file a chapter, named as the notebook."""

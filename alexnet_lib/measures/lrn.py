@@ -1,0 +1,100 @@
+"""Measures of what a normalisation does to activations, and response normalisation with constants that are learned.
+
+Taught in "Local response normalisation" (section 3.3; questions Q17 to Q24). Activations are (N, C, ...).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..errors import SettingError
+from .signals import rms
+
+
+def relative_change(one: torch.Tensor, other: torch.Tensor) -> float:
+    """How far `one` lies from `other`: root mean square of their difference, as a share of `other`'s own."""
+    return rms(one - other) / rms(other)
+
+
+def uneven(activations: torch.Tensor) -> float:
+    """How unevenly strong the places of the maps are: deviation of the strength over images and places, by its mean.
+
+    A place's strength is the root mean square over its channels. 0: all places of all images are equally strong.
+    """
+    strength = activations.square().mean(1).sqrt().flatten()
+    return float(strength.std() / strength.mean())
+
+
+def reordered(before: torch.Tensor, after: torch.Tensor) -> float:
+    """Of neighbouring channels that are both active (above 0) before: the share of pairs whose order is swapped."""
+    one, other = before[:, :-1], before[:, 1:]
+    active = (one > 0) & (other > 0) & (one != other)
+    swapped = (one < other) != (after[:, :-1] < after[:, 1:])
+    return float(swapped[active].float().mean()) if active.any() else 0.0
+
+
+def bytes_kept(run: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> int:
+    """Bytes that autograd keeps between the forward pass of `run` on x and its backward pass, each memory once."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    x = x.detach().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = run(x)
+    # The result is alive until here, so that no memory was counted under an address that another tensor had before.
+    del result
+    return sum(kept.values())
+
+
+class LearnedResponseNorm(nn.Module):
+    """Local response normalisation whose k, alpha and beta are learned: one of each, kept above 0 by an exponential.
+
+    (N, C, ...) to the same shape. It starts from the constants given, the paper's by default. Nobody used it in 2012:
+    it is here for question Q22. SettingError for an n that is even, and for constants that are not above 0.
+    """
+
+    def __init__(self, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75):
+        super().__init__()
+        if n < 1 or n % 2 == 0:
+            raise SettingError(f"n={n}: the window is centred on a channel, so n must be odd")
+        if not all(0 < constant < math.inf for constant in (k, alpha, beta)):
+            raise SettingError(f"k={k}, alpha={alpha}, beta={beta}: all must be finite and above 0")
+        self.n = n
+        self.logs = nn.Parameter(torch.tensor([math.log(k), math.log(alpha), math.log(beta)]))
+
+    @property
+    def constants(self) -> tuple[float, float, float]:
+        """k, alpha and beta as they are now."""
+        return tuple(self.logs.detach().double().exp().tolist())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        k, alpha, beta = self.logs.exp()
+        ends = [0, 0] * (x.ndim - 2) + [self.n // 2, self.n // 2]
+        squares = F.pad(x.square(), ends)
+        sums = sum(squares.narrow(1, shift, x.shape[1]) for shift in range(self.n))
+        return x * (k + alpha * sums) ** -beta
+
+
+def kept_for_backward(layer: nn.Module, x: torch.Tensor) -> int:
+    """Bytes that a layer keeps between forward and backward, besides its input."""
+    x = x.detach().requires_grad_()
+    seen: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        kept = layer(x)  # noqa: F841 - alive until the storages are counted, so that no address is used twice
+    seen.pop(x.untyped_storage().data_ptr(), None)
+    return sum(seen.values())

@@ -1,0 +1,272 @@
+"""An index of a folder of photographs by a network's features, kept on the disk and brought up to date when asked.
+
+Used by `python -m alexnet_lib search`. Taught in "Retrieval and binary codes" (question Q46).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..data.imagenet.decode import BadImage, square
+from ..data.photographs import SUFFIXES
+from ..errors import DataError, SettingError, first_line
+from ..system.ahead import ahead
+from ..system.files import atomic_path, write_text
+from ..system.locks import only_one
+from .binary_codes import Autoencoder, HammingIndex, fit_autoencoder
+from .retrieval import AT_ONCE, Neighbours, VectorIndex, features_of
+from .trained import FeatureNet
+
+STORE, CONTENT = ".alexnet-index", "index.json"
+WRITTEN_EVERY = 4096  # photographs
+FEWEST = 64  # photographs from which codes are learned: fewer say nothing about others
+PASSES = 30
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file of the folder as it was when it was indexed; broken: why it could not be used, or ""."""
+
+    path: str
+    size: int
+    changed: int
+    broken: str = ""
+
+    @property
+    def unread(self) -> Photo:
+        """The file alone, as the folder lists it."""
+        return replace(self, broken="")
+
+
+def decoded(path: Path, side: int) -> torch.Tensor:
+    """A photograph as section 2 prepares it, uint8 (3, side, side). BadImage says why it cannot be used."""
+    try:
+        image, _ = square(path.read_bytes(), side, "bilinear")
+    except OSError as error:
+        raise BadImage(first_line(error)) from error
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
+
+
+def photos_of(folder: Path, store: Path) -> list[Photo]:
+    """The image files under a folder, sorted by path, but for the index's own. DataError: no folder, or none in it."""
+    if not folder.is_dir():
+        raise DataError(f"--index {folder}: there is no such folder")
+    found = []
+    for place, names, files in os.walk(folder):
+        names[:] = sorted(name for name in names if not name.startswith(".") and Path(place, name) != store)
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                path = Path(place, name)
+                size, changed = (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0)
+                found.append(Photo(str(path.relative_to(folder)), size, changed))
+    if not found:
+        raise DataError(f"--index {folder} holds no image ({', '.join(SUFFIXES)})")
+    return sorted(found, key=lambda photo: photo.path)
+
+
+Known = tuple[Photo, np.ndarray | None]  # and its features, None where it is broken
+
+
+class PhotoIndex:
+    """The photographs of a folder and their features, row by row. `brought_up_to_date` makes one."""
+
+    def __init__(self, folder: Path, store: Path, net: FeatureNet, photos: list[Photo], features: np.ndarray):
+        self.folder, self.store, self.net = folder, store, net
+        self.photos = [photo for photo in photos if not photo.broken]
+        self.broken = [photo for photo in photos if photo.broken]
+        self.features = features
+
+    @property
+    def digest(self) -> str:
+        """Of the photographs and the network: what codes are bound to."""
+        return digest_of(self.net, self.photos)
+
+    @classmethod
+    def brought_up_to_date(
+        cls, folder: Path, net: FeatureNet, *, store: Path | None = None, rebuild: bool = False,
+        report: Callable[[int, int], None] = lambda done, of: None,
+    ) -> PhotoIndex:  # fmt: skip
+        """The index of a folder, in `store` (default: .alexnet-index in it): made, or what has changed done anew.
+
+        report: told how many of the photographs that had to be read are. SettingError: it was made with other weights
+        and `rebuild` is not given. DataError: no photograph that can be used, or a store that cannot be written.
+        """
+        folder = Path(folder)
+        store = Path(store) if store else folder / STORE
+        photos = photos_of(folder, store)
+        try:
+            store.mkdir(parents=True, exist_ok=True)
+            with only_one(store):
+                before = _Kept() if rebuild else _read(store, net)
+                return cls._made(folder, store, net, photos, before, report)
+        except OSError as error:
+            why = first_line(error)
+            raise DataError(f"the index cannot be written to {store} ({why}): give --store DIR") from error
+
+    @classmethod
+    def _made(cls, folder, store, net, photos, before, report) -> PhotoIndex:
+        known = {one.unread: (one, row) for one, row in before.rows()}
+        new = [photo for photo in photos if photo not in known]
+        done = 0
+        for some in _parts(new, WRITTEN_EVERY):
+            # Written in parts: an index that is stopped goes on with what it has.
+            known |= _features(folder, net, some, lambda read, earlier=done: report(earlier + read, len(new)))
+            done += len(some)
+            before = _write(store, net, [known[photo] for photo in photos if photo in known])
+        if len(photos) < len(before.photos):
+            before = _write(store, net, [known[photo] for photo in photos])
+        index = cls(folder, store, net, before.photos, before.features)
+        if not index.photos:
+            first = index.broken[0]
+            raise DataError(f"none of the {len(photos)} images in {folder} can be used; the first: {first.path}: "
+                            f"{first.broken}")  # fmt: skip
+        return index
+
+    def search(self, features: np.ndarray, k: int) -> Neighbours:
+        """The k nearest photographs by features (q, 4096), or all there are, by Euclidean distance."""
+        return VectorIndex(self.features).search(features, min(k, len(self.photos)))
+
+    def coded(self, bits: int, report: Callable[[int, float], None] = lambda number, loss: None) -> CodedIndex:
+        """The photographs by binary codes, of an autoencoder trained on their features, kept in the store.
+
+        SettingError: fewer than 64 photographs, or bits that are no multiple of 8.
+        """
+        if len(self.photos) < FEWEST:
+            raise SettingError(f"--codes {bits}: {len(self.photos)} photographs are too few to learn codes from; "
+                               f"from {FEWEST} on it can be tried")  # fmt: skip
+        path = self.store / f"codes-{bits}-{self.digest[:16]}.pt"
+        vectors, net = torch.from_numpy(np.array(self.features)), Autoencoder(self.features.shape[1], bits)
+        if path.is_file():
+            net.load_state_dict(torch.load(path, weights_only=True))
+        else:
+            net = fit_autoencoder(vectors, bits, passes=PASSES, report=report).net
+            with atomic_path(path) as temporary:
+                torch.save(net.state_dict(), temporary)
+            for old in set(self.store.glob(f"codes-{bits}-*.pt")) - {path}:
+                old.unlink()
+        return CodedIndex(net.eval(), net.codes(vectors))
+
+
+class CodedIndex:
+    """Photographs by their binary codes."""
+
+    def __init__(self, net: Autoencoder, codes: np.ndarray):
+        self.net, self.codes, self.index = net, codes, HammingIndex(codes)
+
+    def search(self, features: np.ndarray, k: int) -> Neighbours:
+        """The k nearest by the codes of features (q, 4096), in bits that differ."""
+        codes = self.net.codes(torch.from_numpy(np.array(features)))
+        return self.index.search(codes, min(k, len(self.codes)))
+
+
+def digest_of(net: FeatureNet, photos: Sequence[Photo]) -> str:
+    """Of a network and files: sha256, hexadecimal."""
+    told = json.dumps([net.digest, [asdict(photo) for photo in photos]])
+    return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a store holds."""
+
+    photos: Sequence[Photo] = ()
+    features: np.ndarray | None = None
+
+    def rows(self) -> Iterator[Known]:
+        """Each photograph with its features, None for a broken one."""
+        numbers = itertools.count()
+        for photo in self.photos:
+            yield photo, None if photo.broken else self.features[next(numbers)]
+
+
+def _read(store: Path, net: FeatureNet) -> _Kept:
+    path = store / CONTENT
+    if not path.is_file():
+        return _Kept()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        made_by, photos = content["weights"], [Photo(**entry) for entry in content["photos"]]
+        features = np.load(store / content["features"], mmap_mode="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"the index in {store} is damaged ({first_line(error)}): --rebuild makes it anew") from error
+    if made_by["digest"] != net.digest:
+        raise SettingError(f"the index in {store} was made with other weights ({made_by['name']}), whose features mean "
+                           "other things: give those, another --store, or --rebuild")  # fmt: skip
+    if len(features) != sum(not photo.broken for photo in photos):
+        raise DataError(f"the index in {store} is damaged (features are missing): --rebuild makes it anew")
+    return _Kept(photos, features)
+
+
+def _write(store: Path, net: FeatureNet, known: Sequence[Known]) -> _Kept:
+    """The features under a name of their own first, so that a content file never names another's."""
+    photos, rows = [photo for photo, _ in known], [row for _, row in known if row is not None]
+    features = np.stack(rows) if rows else np.empty((0, net.net.config.hidden[-1]), np.float32)
+    name = f"features-{digest_of(net, photos)[:16]}.npy"
+    with atomic_path(store / name) as temporary, open(temporary, "wb") as file:
+        np.save(file, features)
+    content = {"weights": {"name": net.name, "digest": net.digest}, "features": name,
+               "photos": [asdict(photo) for photo in photos]}  # fmt: skip
+    write_text(store / CONTENT, json.dumps(content, indent=1) + "\n")
+    for old in set(store.glob("features-*.npy")) - {store / name}:
+        old.unlink()
+    return _Kept(photos, features)
+
+
+def _features(
+    folder: Path, net: FeatureNet, photos: Sequence[Photo], report: Callable[[int], None]
+) -> dict[Photo, Known]:
+    """By file, what is to be kept of each photograph; decoded by threads, a batch ahead of the network."""
+
+    def read(photo: Photo) -> tuple[Photo, torch.Tensor | str]:
+        try:
+            return photo, decoded(folder / photo.path, net.side)
+        except BadImage as error:
+            return photo, str(error)
+
+    made: dict[Photo, Known] = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for some in ahead(list(pool.map(read, part)) for part in _parts(photos, AT_ONCE)):
+            good = [(photo, image) for photo, image in some if not isinstance(image, str)]
+            for photo, reason in some:
+                if isinstance(reason, str):
+                    made[photo] = replace(photo, broken=reason), None
+            if good:
+                found = features_of(net.net, net.scale, torch.stack([image for _, image in good])).cpu().numpy()
+                made |= {photo: (photo, row) for (photo, _), row in zip(good, found, strict=True)}
+            report(len(made))
+    return made
+
+
+def _parts(photos: Iterable[Photo], size: int) -> Iterator[list[Photo]]:
+    source = iter(photos)
+    while some := list(itertools.islice(source, size)):
+        yield some
+
+
+def read_queries(paths: Sequence[Path], side: int, what: str = "look for") -> tuple[list[Path], torch.Tensor]:
+    """Those that can be read, with their pixels, uint8 (n, 3, side, side); others are named on the error stream.
+
+    what: cannot be done with those. DataError: none can be read.
+    """
+    good, images, why = [], [], ""
+    for path in paths:
+        try:
+            images.append(decoded(path, side))
+            good.append(path)
+        except BadImage as error:
+            why = f"{path}: {error}"
+            print(f"cannot {what} {why}", file=sys.stderr)
+    if not good:
+        raise DataError(f"no image to {what} can be read; the last: {why}")
+    return good, torch.stack(images)

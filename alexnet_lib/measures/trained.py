@@ -1,0 +1,102 @@
+"""A trained network as something that turns photographs into features: weights, pixels and the size of its images.
+
+Ours, from a run of `train`, or the weights that torchvision publishes. Taught in "Retrieval and binary codes".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..augment import PixelScale
+from ..errors import DataError, SettingError, first_line
+from ..network.alexnet import AlexNet
+from ..network.config import AlexNetConfig
+from ..training.run_folder import read_scale
+
+TORCHVISION = "torchvision"
+SIDE = 256  # shorter side of the photographs that torchvision's weights were trained on
+
+
+@dataclass(frozen=True)
+class FeatureNet:
+    """A network in evaluation mode; scale: from bytes to what it sees; side: of the squares that photographs are
+    brought to; digest: of its weights and scale, which tells it from others; name: for people; classes: what its
+    outputs are, as the run's data or torchvision names them."""
+
+    net: AlexNet
+    scale: Callable[[torch.Tensor], torch.Tensor]
+    side: int
+    digest: str
+    name: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChannelScale:
+    """torchvision's: pixels of 0 to 1, less a mean and divided by a deviation for each colour, (3, 1, 1)."""
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def to(self, device: torch.device) -> ChannelScale:
+        return ChannelScale(self.mean.to(device), self.deviation.to(device))
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, 3, H, W) to float32 of the same shape."""
+        return (images.to(torch.float32) / 255 - self.mean) / self.deviation
+
+
+def load_feature_net(weights: str, device: torch.device) -> FeatureNet:
+    """The network that `weights` names: a run's folder, a .safetensors file in one, or "torchvision".
+
+    torchvision fetches its weights (233 MB) if it has not done so before. DataError: they cannot be had or read.
+    """
+    if weights == TORCHVISION:
+        return _published(device)
+    from ..training.evaluation import load_weights
+
+    path = Path(weights)
+    if not path.exists():
+        raise DataError(f"weights {weights}: there is no such folder or file; give a run's folder, a .safetensors "
+                        f"file in one, or {TORCHVISION}")  # fmt: skip
+    net, settings = load_weights(path)
+    folder = path if path.is_dir() else path.parent
+    data = settings["data"]
+    return _ready(net, read_scale(folder), data["side"], str(path), data["classes"], device)
+
+
+def _published(device: torch.device) -> FeatureNet:
+    import torchvision
+
+    from ..network.published_weights import load_weights
+
+    published = torchvision.models.AlexNet_Weights.IMAGENET1K_V1
+    try:
+        state = published.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"torchvision's weights cannot be had ({first_line(error)}): put the file of {published.url} "
+                        f"into {torch.hub.get_dir()}/checkpoints, or give a run's folder") from error  # fmt: skip
+    net = AlexNet(AlexNetConfig.torchvision(), seed=0)
+    load_weights(net, state)
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in
+                       ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # fmt: skip
+    return _ready(net, ChannelScale(mean, deviation), SIDE, TORCHVISION, published.meta["categories"],
+                  device)  # fmt: skip
+
+
+def _ready(
+    net: AlexNet, scale: PixelScale | ChannelScale, side: int, name: str, classes: Sequence[str], device: torch.device
+) -> FeatureNet:  # fmt: skip
+    if side < net.config.input_size:
+        raise SettingError(f"{name}: photographs of {side} pixels are smaller than the {net.config.input_size} it sees")
+    digest = hashlib.sha256(repr((net.config, side)).encode())
+    numbers = [*net.state_dict().values(), scale.mean, torch.as_tensor(scale.deviation)]
+    for tensor in numbers:
+        digest.update(tensor.detach().cpu().contiguous().float().numpy())
+    net = net.to(device, memory_format=torch.channels_last).eval()
+    return FeatureNet(net, scale.to(device), side, f"sha256:{digest.hexdigest()}", name, tuple(classes))

@@ -1,0 +1,1 @@
+"""The machine below: devices and precision, files and locks, progress bars, processes."""

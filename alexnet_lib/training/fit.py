@@ -1,0 +1,332 @@
+"""Training a small network on images that fit into memory: the whole set as bytes, every step on whole batches.
+
+Taught in "ReLU against tanh" (section 3.1). The data order of a pass, and the masks of the library's Dropout layers,
+depend on the seed and the pass's number alone, so a run that was stopped and taken up again goes through the same
+batches as one that was not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..augment import PixelScale, random_crop_reflect
+from ..errors import SettingError, TrainingError
+from ..network.dropout import seed_dropout
+from ..system.progress import progress as progress_bar
+from . import checkpoints
+from .optimizer import PaperSGD, check_rate
+from .schedule import STOP, Schedule
+
+EVALUATION_BATCH = 500
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} passes [{elapsed}<{remaining}{postfix}]"
+
+OnPoint = Callable[[dict[str, float]], bool | None]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a network is trained.
+
+    rate, momentum, weight_decay: of PaperSGD. passes: through the training set, at most. target_error: stop when the
+    training error of the last whole pass is at or under it (a share, 0.25 for 25%). points: how often a pass the curve
+    gets a point. crop: side of random crops after `padding`, with reflections if `reflect`; None for the images as
+    they are.
+    """
+
+    rate: float
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    passes: float = 10
+    target_error: float | None = None
+    points: int = 4
+    crop: int | None = None
+    padding: int = 0
+    reflect: bool = True
+
+    def __post_init__(self) -> None:
+        check_rate(self.rate)
+        if not (math.isfinite(self.passes) and self.passes > 0):
+            raise SettingError(f"passes {self.passes} must be a positive number")
+        if self.batch_size < 1 or self.points < 1:
+            raise SettingError(f"batch_size {self.batch_size} and points {self.points} must be 1 or more")
+        if self.target_error is not None and not 0 <= self.target_error <= 1:
+            raise SettingError(f"target_error {self.target_error} is a share: 0.25 for 25%")
+
+
+@dataclass
+class TrainResult:
+    """What a run left: its curve, how it ended, and how long it took.
+
+    curve: one entry a point: passes (so far), error (training error since the last point), pass_error (of the last
+    whole pass, or of all so far in the first; up to a point's stretch more where a cap lies between two points), loss
+    (mean since the last point); with a schedule also, at the end of a pass, validation_error and rate (of the first
+    group, in that pass). ended: "target", "cap", "schedule", or "abandoned" (by on_point).
+    target_passes: passes when the target was met, None if it was not.
+    """
+
+    curve: list[dict[str, float]] = field(default_factory=list)
+    ended: str = "cap"
+    target_passes: float | None = None
+    seconds: float = 0.0
+    test_error: float | None = None
+
+
+def make_batches(
+    images: torch.Tensor, labels: torch.Tensor, settings: TrainSettings, seed: int, number: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The batches of pass `number`: uint8 images (B, 3, S, S) and labels, shuffled by (seed, number); the rest dropped.
+
+    `images` may be in any memory order; batches come channels last, which is what convolutions on CPUs want.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    pixels = images.permute(0, 2, 3, 1)
+    for start in range(0, len(order) - settings.batch_size + 1, settings.batch_size):
+        chosen = order[start : start + settings.batch_size]
+        batch = pixels[chosen].permute(0, 3, 1, 2)
+        if settings.crop:
+            batch = random_crop_reflect(
+                batch, settings.crop, padding=settings.padding, reflect=settings.reflect, generator=generator
+            )
+        yield batch, labels[chosen]
+
+
+class _Tally:
+    """Counts wrong answers and losses on the device; asks the device for numbers only when a point is due.
+
+    `recent` holds (wrong, seen) of the last points, as many as make up a whole pass.
+    """
+
+    def __init__(self, device: torch.device, steps: int, batch_size: int, recent: list[tuple[float, int]]):
+        self.wrong = torch.zeros((), device=device)
+        self.loss = torch.zeros((), dtype=torch.float64, device=device)
+        self.first_bad = torch.full((), -1, dtype=torch.int64, device=device)
+        self.seen = self.batches = 0
+        self.steps, self.images_a_pass = steps, steps * batch_size
+        self.recent = list(recent)
+
+    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor, step: int) -> None:
+        self.wrong += (logits.argmax(1) != labels).sum()
+        self.loss += loss
+        bad = ~torch.isfinite(loss) & (self.first_bad < 0)
+        self.first_bad = torch.where(bad, step, self.first_bad)
+        self.seen += len(labels)
+        self.batches += 1
+
+    def point(self, step: int) -> dict[str, float]:
+        """The curve's point after `step` steps; counting starts anew. Raises TrainingError if a loss was not finite."""
+        bad = int(self.first_bad)
+        if bad >= 0:
+            raise TrainingError(
+                f"the loss is not a finite number at step {bad} (pass {bad / self.steps:.2f}); "
+                "a learning rate about three times lower is the first thing to try",
+                step=bad,
+            )
+        wrong = float(self.wrong)
+        self.recent.append((wrong, self.seen))
+        while sum(seen for _, seen in self.recent[1:]) >= self.images_a_pass:
+            self.recent.pop(0)
+        result = {
+            "passes": round(step / self.steps, 4),
+            "error": wrong / self.seen,
+            "pass_error": sum(wrong for wrong, _ in self.recent) / sum(seen for _, seen in self.recent),
+            "loss": float(self.loss) / self.batches,
+        }
+        self.wrong.zero_()
+        self.loss.zero_()
+        self.seen = self.batches = 0
+        return result
+
+
+@dataclass
+class _Run:
+    """A run under way: what `fit` was given, and the state that a checkpoint holds."""
+
+    net: nn.Module
+    images: torch.Tensor
+    labels: torch.Tensor
+    settings: TrainSettings
+    scale: PixelScale
+    seed: int
+    optimiser: PaperSGD
+    result: TrainResult = field(default_factory=TrainResult)
+    finished_passes: int = 0
+    recent: list[tuple[float, int]] = field(default_factory=list)
+    schedule: Schedule | None = None
+    validate: Callable[[], float] | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps a pass."""
+        return len(self.images) // self.settings.batch_size
+
+    @property
+    def all_steps(self) -> int:
+        """Steps until the cap."""
+        return max(1, round(self.settings.passes * self.steps))
+
+    @property
+    def finished(self) -> bool:
+        return self.result.ended != "cap" or self.finished_passes * self.steps >= self.all_steps
+
+    def one_pass(self, bar: Any, on_point: OnPoint | None) -> None:
+        """One pass through the training set, or less where an end comes first."""
+        began, earlier, done = time.perf_counter(), self.result.seconds, self.finished_passes * self.steps
+        seed_dropout(self.net, self.seed * 1_000_003 + self.finished_passes)
+        tally = _Tally(self.images.device, self.steps, self.settings.batch_size, self.recent)
+        last, points = min(self.steps, self.all_steps - done), self.settings.points
+        due = {round(self.steps * (k + 1) / points) for k in range(points)} | {last}
+        batches = make_batches(self.images, self.labels, self.settings, self.seed, self.finished_passes)
+        for index, (batch, labels) in enumerate(itertools.islice(batches, last), 1):
+            loss, logits = train_step(self.net, self.optimiser, self.scale(batch), labels)
+            tally.add(logits, labels, loss, done + index)
+            bar.update(1 / self.steps)
+            if index in due:
+                point = tally.point(done + index)
+                self.result.curve.append(point)
+                self.result.seconds = earlier + time.perf_counter() - began
+                bar.set_postfix_str(f"error {point['pass_error']:.1%}")
+                if self._ends_at(point, on_point):
+                    return
+        self.recent = tally.recent
+        self.finished_passes += 1
+        if self.schedule is not None and last == self.steps:
+            self._ask_schedule()
+
+    def _ask_schedule(self) -> None:
+        error = self.validate() if self.validate else None
+        point = self.result.curve[-1]
+        point["rate"] = self.optimiser.param_groups[0]["lr"]
+        if error is not None:
+            point["validation_error"] = error
+        if self.schedule.step(self.optimiser, error) == STOP:
+            self.result.ended = "schedule"
+
+    def _ends_at(self, point: dict[str, float], on_point: OnPoint | None) -> bool:
+        target = self.settings.target_error
+        if on_point is not None and on_point(point):
+            self.result.ended = "abandoned"
+        elif target is not None and point["passes"] >= 1 and point["pass_error"] <= target:
+            self.result.ended, self.result.target_passes = "target", point["passes"]
+        return self.result.ended != "cap"
+
+    def identity(self, label: str) -> dict[str, Any]:
+        """What must be equal for a checkpoint to be of this run."""
+        net = str(getattr(self.net, "config", self.net))
+        run = {"settings": asdict(self.settings), "seed": self.seed, "label": label}
+        if self.schedule is not None:
+            run["schedule"] = type(self.schedule).__name__
+        return {**run, "net": net, "images": list(self.images.shape)}
+
+    def state(self) -> dict[str, Any]:
+        state = {
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "result": asdict(self.result),
+            "finished_passes": self.finished_passes,
+            "recent": self.recent,
+        }
+        return state if self.schedule is None else state | {"schedule": self.schedule.state_dict()}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.result = TrainResult(**state["result"])
+        self.finished_passes, self.recent = state["finished_passes"], state["recent"]
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+
+
+def fit(
+    net: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    settings: TrainSettings,
+    scale: PixelScale,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    label: str = "",
+    progress: bool = False,
+    checkpoint: Path | None = None,
+    on_point: OnPoint | None = None,
+    parameters: Iterable | None = None,
+    schedule: Schedule | None = None,
+    validate: Callable[[], float] | None = None,
+) -> TrainResult:
+    """Train `net` on uint8 images (N, 3, H, W) and labels (N,) until the target or the cap.
+
+    Every training image counts once for the training error, at the step that uses it and before the update it causes:
+    that is how the 2012 code counted. `on_point` sees each point of the curve and may return True to end the
+    run. With `checkpoint`, the state is saved after every pass, and a run with the same settings and seed goes on from
+    there. An interruption goes through, so that a notebook's cell ends where its reader stops it. `parameters` are what
+    PaperSGD is given, such as groups with rates or decays of their own; without it, all of the net's alike. Dropout
+    layers of the library draw their masks from `seed` meanwhile, and from torch's own generator afterwards. A new
+    `schedule` is asked after every whole pass, with what `validate()` says is the validation error then, and may end
+    the run.
+    Raises TrainingError when the loss is not finite, naming the step, and for a checkpoint that cannot be used.
+    """
+    device = torch.device(device)
+    if len(images) < settings.batch_size:
+        raise SettingError(f"{len(images)} images do not fill one batch of {settings.batch_size}")
+    net.to(device, memory_format=torch.channels_last).train()
+    # Rows of whole pixels in memory, so that the batches taken from them are channels last without another copy.
+    images = images.to(device).contiguous(memory_format=torch.channels_last)
+    given = net.parameters() if parameters is None else parameters
+    optimiser = PaperSGD(given, settings.rate, settings.momentum, settings.weight_decay)
+    run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimiser)
+    run.schedule, run.validate = schedule, validate
+    if checkpoint is not None and checkpoint.exists():
+        run.take_up(checkpoints.load(checkpoint, run.identity(label)))
+    shown = {"desc": label, "unit": "pass", "bar_format": BAR} | ({} if progress else {"disable": True})
+    with progress_bar(total=math.ceil(settings.passes), initial=run.finished_passes, **shown) as bar:
+        try:
+            while not run.finished:
+                run.one_pass(bar, on_point)
+                if checkpoint is not None:
+                    checkpoints.save(checkpoint, run.identity(label), run.state())
+        finally:
+            seed_dropout(net, None)
+    return run.result
+
+
+def train_step(
+    net: Callable[[torch.Tensor], torch.Tensor],
+    optimiser: torch.optim.Optimizer,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One update on a batch of normalised images (B, 3, H, W) and labels (B,); the loss and logits from before it."""
+    logits = net(images)
+    loss = F.cross_entropy(logits, labels)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    return loss.detach(), logits.detach()
+
+
+@torch.no_grad()
+def error_rate(
+    net: nn.Module, images: torch.Tensor, labels: torch.Tensor, scale: PixelScale, device: torch.device | str = "cpu"
+) -> float:
+    """The share of uint8 images (N, 3, H, W) that the network, in evaluation mode, puts into a wrong class."""
+    training = net.training
+    net.to(device).eval()
+    scale = scale.to(torch.device(device))
+    wrong = 0
+    for some, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        batch = scale(some.to(device)).contiguous(memory_format=torch.channels_last)
+        wrong += int((net(batch).argmax(1) != wanted.to(device)).sum())
+    net.train(training)
+    return wrong / len(images)

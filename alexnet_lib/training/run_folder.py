@@ -1,0 +1,213 @@
+"""What a training run leaves in its folder, so that it can be killed at any moment and goes on where it was.
+
+settings.json              recipe, seed, data; written first, and compared when the run is taken up again
+log.jsonl                  one line an event: steps, passes, the end
+tensorboard/               the same for TensorBoard
+checkpoints/step-….pt      all state, the last two; a new one is whole before the oldest goes
+best.safetensors           the weights with the lowest top-1 validation error; pass-….safetensors where asked for
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from ..augment import PixelScale
+from ..data.imagenet.reader import PreparedImages
+from ..errors import DataError, SettingError, TrainingError, first_line
+from ..system.files import atomic_path, write_text
+from ..system.locks import only_one
+from . import checkpoints
+from .recipes import Recipe
+
+KEPT = 2  # checkpoints: the last may be the one that a failing disk damaged
+PATIENCE = 5.0  # seconds that a process which was just killed has for ending
+
+
+class RunFolder:
+    """One run's folder. Only the first of several processes writes into it.
+
+    SettingError where it holds something else, or a run with other settings (named). DataError where another
+    process is at work in it.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]):
+        self.folder, self.settings = Path(folder), json.loads(json.dumps(settings))
+        self.log, self.checkpoints = self.folder / "log.jsonl", self.folder / "checkpoints"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder for this process alone: a new run's, or one that is found to be of the same run."""
+        self._check_folder()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with only_one(self.folder, PATIENCE):
+            path = self.folder / "settings.json"
+            if path.is_file():
+                self._compare(read_settings(self.folder))
+            else:
+                write_text(path, json.dumps(self.settings, indent=1) + "\n")
+            for left_over in (*self.folder.glob(".*.part"), *self.checkpoints.glob(".*.part")):
+                left_over.unlink(missing_ok=True)
+            yield
+
+    def _check_folder(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise SettingError(f"--out {self.folder} is a file: give a folder")
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / "settings.json").is_file():
+            raise SettingError(f"--out {self.folder} is not empty and holds no run: give a folder of its own")
+
+    def _compare(self, begun: dict[str, Any]) -> None:
+        differs = list(differences(begun, self.settings))
+        if differs:
+            where, then, now = differs[0]
+            raise SettingError(
+                f"{self.folder} holds a run with {where} {then}, not {now}: give the same settings to go on with it, "
+                "or another --out"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint is bound to."""
+        return {"settings": json.dumps(self.settings, sort_keys=True)}
+
+    def save(self, state: dict[str, Any]) -> bool:
+        """Write a checkpoint of the state at state["step"] and keep the last two; False, with a warning, if it fails.
+
+        A run on a full disk goes on: what it had saved before stays, and the next checkpoint may find room.
+        """
+        path = self._path(state["step"])
+        try:
+            checkpoints.save(path, self.identity(), state)
+        except TrainingError as error:
+            kept = self.saved()
+            last = f"the last good one is {kept[-1].name}" if kept else "there is none yet"
+            warnings.warn(f"{error}. Training goes on; {last}", stacklevel=2)
+            return False
+        for old in self.saved()[:-KEPT]:
+            old.unlink(missing_ok=True)
+        return True
+
+    def saved(self) -> list[Path]:
+        """The checkpoints there are, the oldest first."""
+        return sorted(self.checkpoints.glob("step-*.pt"))
+
+    def load(self) -> dict[str, Any] | None:
+        """The newest state that can be read, None where the run is at its beginning; warns of any that cannot.
+
+        TrainingError where there are checkpoints and none can be read.
+        """
+        damaged = []
+        for path in reversed(self.saved()):
+            try:
+                state = checkpoints.load(path, self.identity())
+            except TrainingError as error:
+                damaged.append((path, error))
+                continue
+            for bad, error in damaged:
+                warnings.warn(f"{error}. {path.name} is used instead", stacklevel=2)
+                bad.rename(bad.with_name(f"damaged-{bad.name}"))
+            return state
+        if damaged:
+            raise TrainingError(f"no checkpoint of {self.folder} can be used: {damaged[0][1]}")
+        return None
+
+    def load_step(self, step: int) -> dict[str, Any]:
+        """The state that was saved at that step; all processes must see the same folder."""
+        return checkpoints.load(self._path(step), self.identity())
+
+    def _path(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:09}.pt"
+
+    def cut_log(self, step: int) -> None:
+        """Take out of the log what was written after the checkpoint that the run is taken up from."""
+        if self.log.is_file():
+            kept = [line for line in read_log(self.folder) if line["step"] <= step]
+            write_text(self.log, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def append(self, event: dict[str, Any]) -> None:
+        """One line of the log."""
+        with open(self.log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def save_weights(self, name: str, state: Mapping[str, torch.Tensor], about: dict[str, str]) -> Path:
+        """Write a network's state dict as safetensors, with `about` in their metadata; the path."""
+        state = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+        path = self.folder / f"{name}.safetensors"
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(save(state, about))
+        return path
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """settings.json of a run. DataError where the folder holds none that can be read."""
+    path = Path(folder) / "settings.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}): {folder} is not the folder of a run") from error
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The events of a run, in order; a last line that was cut short when the run was killed is left out."""
+    path = Path(folder) / "log.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): {folder} is not the folder of a run") from error
+    events = []
+    for number, line in enumerate(lines):
+        try:
+            events.append(json.loads(line))
+        except ValueError as error:
+            if number < len(lines) - 1:
+                raise DataError(f"{path}, line {number + 1}: not JSON ({error}); take that line out") from error
+    return events
+
+
+def differences(then: Any, now: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two settings differ, such as "recipe.net.norm", with what was there and what is now."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in {**then, **now}:
+            yield from differences(then.get(key), now.get(key), f"{where}.{key}" if where else key)
+    elif then != now:
+        yield where, then, now
+
+
+SCALE_FILE = "pixels.safetensors"
+
+
+def write_scale(folder: Path, scale: PixelScale) -> None:
+    """Keep a run's pixel scale in its folder, once, so that its weights can be used on other images."""
+    if (folder / SCALE_FILE).is_file():
+        return
+    tensors = {"mean": scale.mean.float().cpu().contiguous(), "deviation": torch.tensor(float(scale.deviation))}
+    with atomic_path(folder / SCALE_FILE) as temporary:
+        temporary.write_bytes(save(tensors))
+
+
+def read_scale(folder: Path) -> PixelScale:
+    """The scale that a run's folder keeps. DataError: it has none, or it cannot be read."""
+    path = folder / SCALE_FILE
+    if not path.is_file():
+        raise DataError(f"{folder} does not keep the mean image it was trained with ({SCALE_FILE} is missing): it "
+                        "was trained by an earlier version, or has no finished pass yet")  # fmt: skip
+    try:
+        found = load_file(path)
+        return PixelScale(found["mean"], float(found["deviation"]))
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DataError(f"{path} cannot be read ({first_line(error)}): it is not what "
+                        "training wrote") from error  # fmt: skip
+
+
+def run_identity(recipe: Recipe, images: PreparedImages, seed: int) -> dict[str, Any]:
+    """What a run's folder is bound to."""
+    source = images.index["source"]["digest"]
+    data = {"images": len(images), "side": images.side, "source": source, "classes": list(images.classes)}
+    return {"recipe": recipe.plain(), "data": data, "seed": seed}

@@ -1,0 +1,235 @@
+"""`search` as a reader uses it: an index made and brought up to date, broken photographs, other weights, the sheet."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from training_cases import photograph, words
+
+from alexnet_lib.__main__ import main
+from alexnet_lib.data.imagenet.reader import PreparedImages
+from alexnet_lib.errors import DataError, SettingError
+from alexnet_lib.measures import photo_index
+from alexnet_lib.measures.photo_index import CONTENT, STORE, PhotoIndex
+from alexnet_lib.measures.retrieval import features_of
+from alexnet_lib.measures.trained import FeatureNet, load_feature_net
+from alexnet_lib.training import run_folder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six photographs in two folders, and two files that are none."""
+    root = tmp_path / "photos"
+    for number in range(6):
+        photograph(root / f"{'ab'[number % 2]}" / f"{number}.png", number)
+    (root / "cut.jpg").write_bytes(b"\xff\xd8 no more")
+    (root / "notes.txt").write_text("not an image")
+    return root
+
+
+def index_of(folder: Path, net: FeatureNet, **options) -> tuple[PhotoIndex, int]:  # noqa: ANN003
+    """The index, and how many photographs had to be read for it."""
+    read = [0]
+    index = PhotoIndex.brought_up_to_date(
+        folder, net, report=lambda done, of: read.__setitem__(0, done), **options
+    )
+    return index, read[0]
+
+
+def test_an_index_has_each_photographs_features_and_names_the_broken(folder: Path, net: FeatureNet) -> None:
+    index, read = index_of(folder, net)
+    assert read == 7 and [photo.path for photo in index.photos] == ["a/0.png", "a/2.png", "a/4.png", "b/1.png",
+                                                                    "b/3.png", "b/5.png"]  # fmt: skip
+    assert [(photo.path, bool(photo.broken)) for photo in index.broken] == [("cut.jpg", True)]
+    image = photo_index.decoded(folder / "b" / "3.png", net.side)
+    expected = features_of(net.net, net.scale, image[None]).numpy()[0]
+    assert index.features[4] == pytest.approx(expected, abs=1e-5) and expected.std() > 0
+
+
+def test_only_what_has_changed_is_read_again(folder: Path, net: FeatureNet) -> None:
+    before, _ = index_of(folder, net)
+    assert index_of(folder, net)[1] == 0
+    photograph(folder / "a" / "2.png", 77)
+    os.utime(folder / "a" / "2.png", ns=(1, 1))
+    photograph(folder / "a" / "new.png", 9)
+    (folder / "b" / "1.png").unlink()
+    after, read = index_of(folder, net)
+    assert read == 2 and [photo.path for photo in after.photos] == ["a/0.png", "a/2.png", "a/4.png", "a/new.png",
+                                                                    "b/3.png", "b/5.png"]  # fmt: skip
+    assert np.array_equal(after.features[[0, 2, 4, 5]], before.features[[0, 2, 4, 5]])
+    assert not np.array_equal(after.features[1], before.features[1])
+    (folder / "b" / "3.png").unlink()
+    fewer, read = index_of(folder, net)
+    assert read == 0 and len(fewer.photos) == 5 == len(index_of(folder, net)[0].features)
+    assert len(list((folder / STORE).glob("features-*.npy"))) == 1
+
+
+def test_an_index_that_is_stopped_keeps_what_it_has(
+    folder: Path, net: FeatureNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_index, "WRITTEN_EVERY", 3)
+
+    def stop(done: int, of: int) -> None:
+        if done > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        PhotoIndex.brought_up_to_date(folder, net, report=stop)
+    index, read = index_of(folder, net)
+    assert read == 4 and len(index.photos) == 6
+
+
+def test_an_index_of_other_weights_is_refused(folder: Path, net: FeatureNet, prepared: Path, tmp_path: Path) -> None:
+    index_of(folder, net)
+    other = tmp_path / "other"
+    assert main(words(prepared, other, "--passes", "1", "--seed", "5")) == 0
+    second = load_feature_net(str(other), CPU)
+    assert second.digest != net.digest == load_feature_net(net.name, CPU).digest
+    with pytest.raises(SettingError, match="made with other weights .*--rebuild"):
+        index_of(folder, second)
+    elsewhere, read = index_of(folder, second, store=tmp_path / "store")
+    assert read == 7 and (tmp_path / "store" / CONTENT).is_file()
+    assert index_of(folder, second, rebuild=True)[1] == 7 and index_of(folder, second)[1] == 0
+
+
+@pytest.mark.parametrize("damage", ["content", "features", "rows"])
+def test_a_damaged_index_says_so(folder: Path, net: FeatureNet, damage: str) -> None:
+    index_of(folder, net)
+    store = folder / STORE
+    if damage == "content":
+        (store / CONTENT).write_text("{")
+    else:
+        (file,) = store.glob("features-*.npy")
+        file.unlink() if damage == "features" else np.save(file, np.zeros((2, 16), np.float32))
+    with pytest.raises(DataError, match="damaged .*--rebuild"):
+        index_of(folder, net)
+    assert index_of(folder, net, rebuild=True)[1] == 7
+
+
+def test_folders_without_photographs(net: FeatureNet, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no such folder"):
+        index_of(tmp_path / "none", net)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no image"):
+        index_of(tmp_path / "empty", net)
+    (tmp_path / "empty" / "broken.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"none of the 1 images .* broken.png: empty file"):
+        index_of(tmp_path / "empty", net)
+
+
+def test_codes_are_learned_once_and_again_when_the_folder_changes(folder: Path, net: FeatureNet) -> None:
+    for number in range(60):
+        photograph(folder / "many" / f"{number}.png", 100 + number)
+    told = []
+    index, _ = index_of(folder, net)
+    coded = index.coded(16, report=lambda number, loss: told.append(number))
+    assert len(told) == photo_index.PASSES and coded.codes.shape == (66, 2)
+    found = coded.search(index.features[:3], 4)
+    assert (found.distances[:, 0] == 0).all() and found.numbers.shape == (3, 4)
+    again = index_of(folder, net)[0].coded(16, report=lambda number, loss: told.append(number))
+    assert len(told) == photo_index.PASSES and np.array_equal(again.codes, coded.codes)
+    (folder / "many" / "0.png").unlink()
+    index_of(folder, net)[0].coded(16, report=lambda number, loss: told.append(number))
+    assert len(told) == 2 * photo_index.PASSES and len(list((folder / STORE).glob("codes-16-*.pt"))) == 1
+
+
+def searched(net: FeatureNet, folder: Path, tmp_path: Path, *more: str) -> list[str]:
+    return ["search", *more, "--index", str(folder), "--weights", net.name, "--out", str(tmp_path / "sheet.png")]
+
+
+def test_the_command_finds_a_copy_first_and_never_the_query_itself(
+    folder: Path, net: FeatureNet, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    copy = tmp_path / "copy.png"
+    copy.write_bytes((folder / "b" / "3.png").read_bytes())
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    images = [str(copy), str(folder / "a" / "0.png"), str(tmp_path / "bad.png")]
+    assert main(searched(net, folder, tmp_path, *images, "--k", "3")) == 0
+    said = capsys.readouterr()
+    assert "6 photographs" in said.out and "left out: cut.jpg: " in said.out
+    assert f"cannot look for {tmp_path / 'bad.png'}: neither a JPEG nor a PNG" in said.err
+    lines = said.out.splitlines()
+    first = lines.index(str(copy))
+    rank, far, path = lines[first + 1].split()
+    assert (rank, path) == ("1", "b/3.png") and float(far) == pytest.approx(0, abs=1e-3)
+    inside = lines[lines.index(images[1]) + 1 :][:3]
+    assert len(inside) == 3 and not any("a/0.png" in line for line in inside)
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 1.5 * sheet.height, "a row a query: the query and its three neighbours"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--k", "0"], "--k 0: give a whole number"),
+        (["--codes", "20"], "--codes 20: give a multiple of 8"),
+        (["--codes", "64"], "6 photographs are too few to learn codes"),
+        (["--weights", "nowhere"], "weights nowhere: there is no such folder"),
+        (["--out", "/proc/sheet.png"], "--out /proc/sheet.png cannot be written"),
+    ],
+)
+def test_what_the_command_refuses(
+    folder: Path, net: FeatureNet, tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture
+) -> None:
+    query = str(folder / "a" / "0.png")
+    assert main([*searched(net, folder, tmp_path, query), *more]) != 0
+    assert said in capsys.readouterr().err
+
+
+def test_no_query_that_can_be_read(
+    folder: Path, net: FeatureNet, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(searched(net, folder, tmp_path, str(tmp_path / "nothing.png"))) != 0
+    assert "no image to look for can be read" in capsys.readouterr().err
+
+
+def test_a_run_keeps_its_scale_and_its_classes(trained: Path, prepared: Path, tmp_path: Path) -> None:
+    kept, images = run_folder.read_scale(trained), PreparedImages(prepared, "train")
+    assert load_feature_net(str(trained), CPU).classes == tuple(images.classes)
+    some = images.images([0, 3])
+    assert torch.equal(kept(some), images.pixel_scale("0-255")(some))
+    with pytest.raises(DataError, match="does not keep the mean image"):
+        run_folder.read_scale(tmp_path)
+    (tmp_path / run_folder.SCALE_FILE).write_bytes(b"no")
+    with pytest.raises(DataError, match="cannot be read"):
+        run_folder.read_scale(tmp_path)
+
+
+def test_published_weights_are_seen_with_torchvisions_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    theirs = torchvision.models.alexnet(weights=None).eval()
+    published = torchvision.models.AlexNet_Weights.IMAGENET1K_V1
+    monkeypatch.setattr(type(published), "get_state_dict", lambda *given, **options: theirs.state_dict())
+    net = load_feature_net("torchvision", CPU)
+    assert len(net.classes) == 1000 and net.classes[1] == "goldfish"
+    images = torch.randint(256, (1, 3, 256, 256), dtype=torch.uint8)
+    seen = published.transforms(antialias=True)(images)
+    with torch.no_grad():
+        hidden = theirs.classifier[:6](theirs.avgpool(theirs.features(seen)).flatten(1))
+    assert torch.allclose(features_of(net.net, net.scale, images), hidden, atol=1e-4)
+
+
+def test_published_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchvision = pytest.importorskip("torchvision")
+
+    def unreachable(*given, **options):  # noqa: ANN002, ANN003, ANN202
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torchvision.models.AlexNet_Weights, "get_state_dict", unreachable)
+    with pytest.raises(DataError, match="cannot be had .no route to host.: put the file"):
+        load_feature_net("torchvision", CPU)
+
+
+def test_the_content_is_plain(folder: Path, net: FeatureNet) -> None:
+    index_of(folder, net)
+    content = json.loads((folder / STORE / CONTENT).read_text())
+    assert content["weights"] == {"name": net.name, "digest": net.digest} and len(content["photos"]) == 7

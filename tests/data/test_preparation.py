@@ -1,0 +1,261 @@
+"""Preparing ImageNet: pixels and statistics against plain references, the files, and reading them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from imagenet_trees import CLASSES, contents, drawn, encoded, slowly, write_folders
+from torchvision.io import decode_jpeg
+
+from alexnet_lib import __main__ as command_line
+from alexnet_lib.augment import pixel_statistics
+from alexnet_lib.augment.color_pca import ColorPCA
+from alexnet_lib.data.imagenet import preparation
+from alexnet_lib.data.imagenet.decode import square
+from alexnet_lib.data.imagenet.pixel_statistics import PixelSums, add_totals, statistics
+from alexnet_lib.data.imagenet.preparation import shard_size
+from alexnet_lib.data.imagenet.reader import PreparedImages
+from alexnet_lib.errors import DataError, SettingError
+
+SIDE = 48
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(tmp_path_factory.mktemp("source"), train=6)
+
+
+@pytest.fixture(scope="module")
+def prepared(folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In shards of 4 images: a class ends within one."""
+    target = tmp_path_factory.mktemp("prepared") / "new" / "set"
+    preparation.prepare(folders, target, side=SIDE, jobs=1, images_per_shard=4)
+    return target
+
+
+def files_of(folders: Path, split: str) -> list[Path]:
+    return sorted((folders / split).glob("*/*"))
+
+
+@pytest.mark.parametrize("split, labels", [("train", [0] * 6 + [1] * 6 + [2] * 6), ("val", [0, 0, 1, 1, 2, 2])])
+def test_pixels_labels_and_names_are_those_of_a_plain_script(
+    prepared: Path, folders: Path, split: str, labels: list[int]
+) -> None:
+    images, files = PreparedImages(prepared, split), files_of(folders, split)
+    assert images.classes == CLASSES and images.labels.tolist() == labels and len(images) == len(files)
+    assert images.labels.dtype == torch.int64
+    assert images.names == tuple(str(path.relative_to(folders)) for path in files)
+    expected = np.stack([slowly(path, SIDE) for path in files])
+    got = images.images(range(len(images)))
+    assert got.shape == (len(files), 3, SIDE, SIDE) and got.dtype == torch.uint8
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(got.permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_any_numbers_in_any_order_and_more_than_once(prepared: Path) -> None:
+    images = PreparedImages(prepared)
+    every = images.images(range(18))
+    picked = torch.tensor([17, 3, 4, 3, 0])
+    assert torch.equal(images.images(picked), every[picked])
+    assert images.images([]).shape == (0, 3, SIDE, SIDE)
+    assert images.shard(1).shape == (4, SIDE, SIDE, 3) and not images.shard(1).flags.writeable
+    assert np.array_equal(images.shard(1)[2], every[6].permute(1, 2, 0).numpy())
+    for wrong in ([18], [-1]):
+        with pytest.raises(SettingError, match="there are 0 to 17"):
+            images.images(wrong)
+
+
+def test_statistics_are_those_of_the_training_pixels(prepared: Path) -> None:
+    images = PreparedImages(prepared)
+    pixels = images.images(range(18)).double().numpy()
+    flat = pixels.transpose(1, 0, 2, 3).reshape(3, -1)
+    covariance = np.cov(flat, bias=True)
+    assert np.array_equal(images.mean_image.numpy(), pixels.mean(0).astype(np.float32))
+    assert images.mean_image.dtype == torch.float32
+    assert np.allclose(images.mean, flat.mean(1), rtol=1e-12)
+    assert np.allclose(images.deviation, flat.std(1), rtol=1e-12)
+    assert np.allclose(images.index["statistics"]["covariance"], covariance, rtol=1e-10)
+    pca = images.color_pca
+    values, vectors = pca.eigenvalues.numpy(), pca.eigenvectors.numpy()
+    assert np.allclose(values, images.index["statistics"]["eigenvalues"], rtol=1e-12)
+    assert np.allclose(vectors, images.index["statistics"]["eigenvectors"], atol=1e-12)
+    assert np.allclose(values, ColorPCA.fit(images.images(range(18))).eigenvalues, rtol=1e-9)
+    assert values[0] > values[1] > values[2] > 0
+    assert np.allclose(covariance @ vectors, vectors * values, atol=1e-7)
+    assert np.allclose(vectors.T @ vectors, np.eye(3)) and (vectors.max(0) == np.abs(vectors).max(0)).all()
+    mean_image, around = pixel_statistics(images.images(range(18)))
+    assert images.pixel_scale().deviation == 1.0
+    assert images.pixel_scale("unit").deviation == pytest.approx(around, rel=1e-6)
+    assert torch.allclose(images.pixel_scale("unit").mean, mean_image)
+    with pytest.raises(SettingError, match="use 0-255 or unit"):
+        images.pixel_scale("0-1")
+
+
+def test_sums_are_exact_where_32_bits_would_not_hold_them() -> None:
+    sums, random = PixelSums(3), np.random.default_rng(0)
+    images = random.integers(250, 256, (600, 3, 3, 3), dtype=np.uint8)
+    for image in images:
+        sums.add([image[..., channel].tobytes() for channel in range(3)])
+    totals, flat = sums.totals(), images.reshape(-1, 3).astype(np.int64)
+    assert totals["images"] == 600 and np.array_equal(
+        totals["pixels"], images.sum(0, dtype=np.int64).transpose(2, 0, 1)
+    )
+    products = flat.T @ flat
+    assert totals["products"].tolist() == [products[a, b] for a in range(3) for b in range(a, 3)]
+    million = {name: value.astype(np.int64) * 3_000_000 for name, value in totals.items()}
+    assert np.allclose(statistics(million).covariance, np.cov(flat.T, bias=True), rtol=1e-12)
+    twice = add_totals({name: value.copy() for name, value in totals.items()}, totals)
+    assert np.allclose(statistics(twice).eigenvalues, statistics(totals).eigenvalues)
+
+
+@pytest.mark.parametrize("side", [256, 257, 400])
+def test_sums_of_the_brightest_image_do_not_overflow(side: int) -> None:
+    sums = PixelSums(side)
+    for _ in range(2):
+        sums.add([bytes([255]) * (side * side)] * 3)
+    totals = sums.totals()
+    assert (totals["pixels"] == 510).all() and (totals["products"] == 2 * 255**2 * side * side).all()
+
+
+@pytest.mark.parametrize("resample", ["bilinear", "bicubic"])
+def test_every_shape_is_cut_as_torchvision_cuts_it(resample: str) -> None:
+    from torchvision import transforms
+
+    how = {"bilinear": transforms.InterpolationMode.BILINEAR, "bicubic": transforms.InterpolationMode.BICUBIC}[resample]
+    steps = transforms.Compose([transforms.Resize(32, how), transforms.CenterCrop(32)])
+    for width, height in ((32, 32), (33, 32), (32, 35), (97, 64), (31, 77), (7, 5), (500, 41), (64, 64), (1, 3)):
+        image = drawn(width, width, height)
+        got, turned = square(encoded(image, "PNG"), 32, resample)
+        assert np.array_equal(np.asarray(got), np.asarray(steps(image))), (width, height)
+        assert got.size == (32, 32) and not turned
+
+
+def test_the_result_is_the_same_whatever_the_number_of_processes(prepared: Path, folders: Path, tmp_path: Path) -> None:
+    preparation.prepare(folders, tmp_path / "two", side=SIDE, jobs=2, images_per_shard=4)
+    assert contents(tmp_path / "two") == contents(prepared)
+
+
+def test_statistics_do_not_depend_on_shards_or_format(prepared: Path, folders: Path, tmp_path: Path) -> None:
+    preparation.prepare(folders, tmp_path / "set", side=SIDE, jobs=1, format="jpeg", images_per_shard=7)
+    assert contents(tmp_path / "set")["statistics.safetensors"] == contents(prepared)["statistics.safetensors"]
+
+
+@pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities")
+def test_jpeg_is_nearly_the_same_pixels_and_can_be_had_encoded(prepared: Path, folders: Path, tmp_path: Path) -> None:
+    preparation.prepare(folders, tmp_path / "set", side=SIDE, jobs=1, format="jpeg", images_per_shard=7)
+    raw, images = PreparedImages(prepared), PreparedImages(tmp_path / "set")
+    assert torch.equal(raw.labels, images.labels) and raw.names == images.names
+    got, wanted = images.images([16, 2, 9]), raw.images([16, 2, 9])
+    assert 0 < (got.double() - wanted.double()).abs().mean() < 8
+    assert torch.equal(torch.stack([decode_jpeg(one) for one in images.encoded([16, 2, 9])]), got)
+    images.verify()
+    with pytest.raises(SettingError, match="prepare it with --format raw"):
+        images.shard(0)
+    with pytest.raises(SettingError, match="prepare it with --format jpeg"):
+        raw.encoded([0])
+
+
+def test_quality_is_the_stored_files(folders: Path, tmp_path: Path) -> None:
+    sizes = {}
+    for quality in (30, 95):
+        index = preparation.prepare(folders, tmp_path / str(quality), side=SIDE, jobs=1, format="jpeg", quality=quality)
+        sizes[quality] = index["splits"]["train"]["bytes"]
+    assert sizes[30] < 0.6 * sizes[95]
+
+
+def test_the_index_says_what_is_there(prepared: Path) -> None:
+    index = json.loads((prepared / "index.json").read_text())
+    assert [(entry["name"], entry["train"], entry["val"]) for entry in index["classes"]] == [
+        (name, 6, 2) for name in CLASSES
+    ]
+    train = index["splits"]["train"]
+    assert (train["images"], train["bytes"], train["skipped"]) == (18, 18 * SIDE * SIDE * 3, [])
+    assert [shard["images"] for shard in train["shards"]] == [4, 4, 4, 4, 2]
+    names = {path.name for path in prepared.iterdir()}
+    assert names == {"index.json", "statistics.safetensors", "train", "val"}, "nothing unfinished, nothing hidden"
+
+
+def test_done_is_done(prepared: Path, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(prepared)
+    (prepared / "unfinished").mkdir()  # as a run leaves it that is killed in its last moment
+    monkeypatch.setattr(preparation, "write_shards", lambda *_: pytest.fail("worked again"))
+    preparation.prepare(folders, prepared, side=SIDE, images_per_shard=4)
+    assert contents(prepared) == before and not (prepared / "unfinished").exists()
+
+
+@pytest.mark.parametrize(
+    "images, size", [(1, 32), (700, 32), (4095, 32), (4096, 64), (10_000, 128), (100_000, 512), (1_281_167, 512)]
+)
+def test_shards_are_many_enough_to_share_out_and_few_enough_to_map(images: int, size: int) -> None:
+    assert shard_size(images) == size
+
+
+def test_damage_is_noticed(folders: Path, tmp_path: Path) -> None:
+    preparation.prepare(folders, tmp_path / "set", side=SIDE, jobs=1)
+    shard = tmp_path / "set" / "train" / "00000.raw"
+    content = bytearray(shard.read_bytes())
+    PreparedImages(tmp_path / "set").verify()
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=r"00000\.raw is damaged"):
+        PreparedImages(tmp_path / "set").verify()
+    shard.write_bytes(content[:-1])
+    with pytest.raises(DataError, match=r"00000\.raw has 124,415 bytes, not 124,416"):
+        PreparedImages(tmp_path / "set")
+    with pytest.raises(DataError, match=r"00000\.raw is missing or cut short: delete"):
+        preparation.prepare(folders, tmp_path / "set", side=SIDE)
+    shard.unlink()
+    with pytest.raises(DataError, match=r"00000\.raw is missing"):
+        PreparedImages(tmp_path / "set")
+    (tmp_path / "set" / "statistics.safetensors").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"statistics\.safetensors cannot be read"):
+        _ = PreparedImages(tmp_path / "set", "val").mean_image
+
+
+def test_what_cannot_be_read_as_a_prepared_set(tmp_path: Path, folders: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no index\.json: run python -m alexnet_lib data prepare-imagenet"):
+        PreparedImages(tmp_path)
+    (tmp_path / "unfinished").mkdir()
+    with pytest.raises(DataError, match="was not finished"):
+        PreparedImages(tmp_path)
+    for text, said in (("{", "cannot be read"), ('{"kind": "x"}', "is not of prepared images")):
+        (tmp_path / "index.json").write_text(text)
+        with pytest.raises(DataError, match=said):
+            PreparedImages(tmp_path)
+    preparation.prepare(folders / "train", tmp_path / "set", side=8, jobs=1)
+    with pytest.raises(DataError, match="holds no val images, only train"):
+        PreparedImages(tmp_path / "set", "val")
+    index = json.loads((tmp_path / "set" / "index.json").read_text())
+    (tmp_path / "set" / "index.json").write_text(json.dumps(index | {"version": 99}))
+    with pytest.raises(DataError, match="format version 99, this library reads 1"):
+        PreparedImages(tmp_path / "set")
+
+
+def test_the_command(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["data", "prepare-imagenet", str(folders), str(tmp_path / "set"), "--side", "8", "--jobs", "1"]
+    assert command_line.main(words) == 0
+    out, err = capsys.readouterr()
+    assert "3 classes, 8 x 8 pixels, raw" in out and err == ""
+    assert "train: 18 images, 6 a class, 0.000 GB" in out and "val: 6 images, 2 a class" in out
+    assert len(PreparedImages(tmp_path / "set", "val")) == 6
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--format", "png"], "--format png: use raw or jpeg"),
+    (["--resample", "nearest"], "--resample nearest: use bilinear or bicubic"),
+    (["--side", "0"], "--side 0: give a whole number from 1 to 4,096"),
+    (["--quality", "101"], "--quality 101: give a whole number from 1 to 100"),
+    (["--jobs", "0"], "--jobs 0: give a whole number from 1"),
+    (["--val-labels", "nowhere.txt"], "--val-labels nowhere.txt is given, but"),
+])  # fmt: skip
+def test_an_option_that_cannot_be_used(
+    options: list[str], said: str, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert command_line.main(["data", "prepare-imagenet", str(folders), str(tmp_path / "set"), *options]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+    assert not (tmp_path / "set").exists()

@@ -1,0 +1,217 @@
+"""Where ImageNet's images are found: folders, Tiny ImageNet's, the publisher's tar files; and what is refused."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from imagenet_trees import CLASSES, add, drawn, encoded, write_folders, write_tars, write_tiny
+
+from alexnet_lib.data.imagenet import preparation
+from alexnet_lib.data.imagenet.reader import PreparedImages
+from alexnet_lib.data.imagenet.sources import find_source
+from alexnet_lib.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folders(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture
+def folders(source: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return shutil.copytree(source, tmp_path / "folders")
+
+
+@pytest.fixture
+def tars(source: Path, tmp_path: Path) -> Path:
+    return write_tars(tmp_path / "tars", source)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return write_tiny(tmp_path / "tiny")
+
+
+def same_images(one: Path, other: Path) -> bool:
+    """Both splits hold the same pixels and labels in the same order."""
+    pairs = [(PreparedImages(one, split), PreparedImages(other, split)) for split in ("train", "val")]
+    everything = [(a.images(range(len(a))), b.images(range(len(b)))) for a, b in pairs]
+    labels = all(torch.equal(a.labels, b.labels) and a.classes == b.classes for a, b in pairs)
+    return labels and all(torch.equal(a, b) for a, b in everything)
+
+
+def test_all_layouts_of_the_same_images_give_the_same(source: Path, tiny: Path, tars: Path, tmp_path: Path) -> None:
+    preparation.prepare(source, tmp_path / "a", side=16, jobs=1)
+    preparation.prepare(tiny, tmp_path / "b", side=16, jobs=1)
+    preparation.prepare(tars, tmp_path / "c", side=16, jobs=2, images_per_shard=4, val_labels=tars / "val_labels.txt")
+    assert same_images(tmp_path / "a", tmp_path / "b") and same_images(tmp_path / "a", tmp_path / "c")
+    assert PreparedImages(tmp_path / "b").words == ("tench, Tinca tinca", None, "dog")
+    assert PreparedImages(tmp_path / "c").names[4] == "train/n01443537/n01443537_1.JPEG"
+
+
+def test_a_plain_folder_of_classes_is_training_images_only(source: Path) -> None:
+    found = find_source(source / "train")
+    assert found.classes == CLASSES and found.counts() == {"train": [3, 3, 3]}
+
+
+def test_other_files_and_hidden_ones_are_not_images(folders: Path) -> None:
+    for name in ("boxes.txt", "._n01440764_0.JPEG", ".DS_Store"):
+        (folders / "train" / CLASSES[0] / name).write_text("x")
+    (folders / "train" / CLASSES[0] / "upper.PNG").write_bytes(encoded(drawn(0, 9, 9), "PNG"))
+    assert find_source(folders).counts()["train"] == [4, 3, 3]
+
+
+@pytest.mark.parametrize("line", ["{stem} {wnid}", "{stem}.JPEG\t{wnid}\t1\t2\t3\t4", "{stem}.JPEG {number}",
+                                  "{stem},{wnid} 85 1 499 272"])  # fmt: skip
+def test_validation_labels_in_every_form(tars: Path, source: Path, line: str) -> None:
+    rows = [line.format(stem=path.stem, wnid=path.parent.name, number=CLASSES.index(path.parent.name))
+            for path in (source / "val").glob("*/*")]  # fmt: skip
+    labels = tars / "labels.csv"
+    labels.write_text("\n".join(["ImageId,PredictionString", *rows, ""]))
+    found = find_source(tars, labels)
+    assert [(entry.label, Path(entry.name).name) for entry in found.splits["val"]] == [
+        (c, f"{name}_{i}.JPEG") for c, name in enumerate(CLASSES) for i in range(2)
+    ]
+
+
+@pytest.mark.parametrize("text, said", [
+    ("490\n361\n", r"line 1: '490' is not a name and a class.*ground_truth\.txt is not"),
+    ("n01440764_0 n09999999\n", "line 1: 'n09999999' is none of the 3 classes, n01440764 to n02084071, nor a number"),
+    ("n01440764_0 3\n", "'3' is none of the 3 classes"),
+    ("n01440764_0 0\nn01440764_0 1\n", "line 2: n01440764_0 is given two classes"),
+    ("n01440764_0 0\n", "says nothing of 5 of the 6 validation images, the first n02084071_0"),
+    ("\n".join(f"{name}_{i} 0" for name in CLASSES for i in range(2)), "no validation image is of class n01443537.*2 "),
+])  # fmt: skip
+def test_validation_labels_that_cannot_be_used(tars: Path, text: str, said: str) -> None:
+    (tars / "labels.txt").write_text(text)
+    with pytest.raises(DataError, match=said) as raised:
+        find_source(tars, tars / "labels.txt")
+    assert "labels.txt" in str(raised.value)
+
+
+def test_validation_labels_that_are_no_text(tars: Path) -> None:
+    (tars / "labels.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"labels\.txt cannot be read as a text file"):
+        find_source(tars, tars / "labels.txt")
+
+
+def test_validation_tar_without_labels_says_which_file_to_give(tars: Path) -> None:
+    for labels, said in ((None, "no --val-labels was given"), (tars / "nowhere.txt", "nowhere.txt is not there")):
+        with pytest.raises(DataError, match=said) as raised:
+            find_source(tars, labels)
+        assert "LOC_val_solution.csv" in str(raised.value)
+
+
+def test_validation_images_not_sorted_into_classes(folders: Path) -> None:
+    for path in list((folders / "val").glob("*/*")):
+        path.rename(folders / "val" / path.name)
+    for name in CLASSES:
+        (folders / "val" / name).rmdir()
+    with pytest.raises(DataError, match="val is not sorted into class folders, and .*val_annotations.txt is not there"):
+        find_source(folders)
+    (folders / "l.txt").write_text("".join(f"{p.name} {p.name[:9]}\n" for p in (folders / "val").glob("*.JPEG")))
+    assert find_source(folders, folders / "l.txt").counts()["val"] == [2, 2, 2]
+
+
+def spoil_class_missing(root: Path) -> None:
+    shutil.rmtree(root / "val" / CLASSES[1])
+
+
+def spoil_class_too_many(root: Path) -> None:
+    shutil.copytree(root / "val" / CLASSES[1], root / "val" / "n09")
+
+
+def spoil_class_empty(root: Path) -> None:
+    for path in (root / "train" / CLASSES[2]).iterdir():
+        path.unlink()
+
+
+def spoil_no_classes(root: Path) -> None:
+    shutil.rmtree(root / "train")
+    (root / "train").mkdir()
+
+
+def spoil_val_empty(root: Path) -> None:
+    shutil.rmtree(root / "val")
+    (root / "val").mkdir()
+
+
+def spoil_list(root: Path) -> None:
+    (root / "wnids.txt").write_text("\n".join([*CLASSES, "n09"]))
+
+
+def spoil_link(root: Path) -> None:
+    (root / "train" / CLASSES[0] / "a.jpg").symlink_to(root / "nowhere.jpg")
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (spoil_class_missing, "do not hold the same classes: only .*train has n01443537"),
+    (spoil_class_too_many, "do not hold the same classes: only .*val has n09"),
+    (spoil_class_empty, "class folder .*n02084071 holds no images"),
+    (spoil_no_classes, "train holds no class folders: expected one of"),
+    (spoil_val_empty, "val holds no images"),
+    (spoil_list, "do not hold the same classes: only .*wnids.txt has n09"),
+    (spoil_link, "a.jpg cannot be read .*a link to nothing"),
+])  # fmt: skip
+def test_folders_that_cannot_be_used(folders: Path, spoil, said: str) -> None:  # noqa: ANN001
+    spoil(folders)
+    with pytest.raises(DataError, match=said):
+        find_source(folders)
+
+
+def test_no_source_at_all(tmp_path: Path, folders: Path) -> None:
+    with pytest.raises(DataError, match="nowhere is not a folder"):
+        find_source(tmp_path / "nowhere")
+    (tmp_path / "a.tar").write_text("x")
+    with pytest.raises(DataError, match=r"a\.tar is not a folder \(give the folder that holds the tar files\)"):
+        find_source(tmp_path / "a.tar")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no images: expected one of"):
+        find_source(tmp_path / "empty")
+    with pytest.raises(DataError, match="is sorted into class folders: leave it out"):
+        find_source(folders, tmp_path / "a.tar")
+
+
+def test_tar_files_cut_short_anywhere_are_refused(tars: Path) -> None:
+    """tarfile itself takes a cut between two files for the end: every length must be refused, none raise otherwise."""
+    path = tars / "ILSVRC2012_img_train.tar"
+    content = path.read_bytes()
+    ends = sorted(
+        {0, 100, 512, 1024, *range(600, len(content) - 10_240, 997), *range(512, len(content) - 10_240, 2560)}
+    )
+    for end in ends:
+        path.write_bytes(content[:end])
+        with pytest.raises(DataError, match=r"ILSVRC2012_img_train\.tar.*(cut short|cannot be read|holds nothing)"):
+            find_source(tars, tars / "val_labels.txt")
+
+
+def test_tar_files_that_are_something_else(tars: Path) -> None:
+    train, labels = tars / "ILSVRC2012_img_train.tar", tars / "val_labels.txt"
+    with tarfile.open(train, "w") as tar:
+        add(tar, "n01440764_0.JPEG", encoded(drawn(0, 9, 9)))
+    with pytest.raises(DataError, match="holds n01440764_0.JPEG: expected one tar file a class"):
+        find_source(tars, labels)
+    with tarfile.open(train, "w:gz") as tar:
+        add(tar, "n01440764.tar", b"")
+    with pytest.raises(DataError, match="cannot be read as a tar file .*not compressed"):
+        find_source(tars, labels)
+    inner = io.BytesIO()
+    tarfile.open(fileobj=inner, mode="w").close()
+    with tarfile.open(train, "w") as tar:
+        add(tar, "n01440764.tar", inner.getvalue())
+    with pytest.raises(DataError, match="n01440764.tar in it holds no images"):
+        find_source(tars, labels)
+    train.unlink()
+    with pytest.raises(DataError, match="holds ILSVRC2012_img_val.tar but no ILSVRC2012_img_train.tar"):
+        find_source(tars, labels)
+
+
+def test_training_tar_alone(tars: Path) -> None:
+    (tars / "ILSVRC2012_img_val.tar").unlink()
+    assert find_source(tars).counts() == {"train": [3, 3, 3]}

@@ -1,0 +1,196 @@
+"""Crops counted, compared and averaged: against plain loops, eigenvalues, and cases whose answer is known."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from small_sets import linear_net, separable
+from torch import nn
+
+from alexnet_lib.augment import PixelScale
+from alexnet_lib.errors import SettingError
+from alexnet_lib.measures import crops as measure
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_papers_2048_and_the_released_codes_2178() -> None:
+    assert (256 - 224) ** 2 * 2 == 2048
+    assert measure.offsets(256, 224) ** 2 * 2 == 2178
+    with pytest.raises(SettingError, match="a crop of 9 pixels does not fit into 8"):
+        measure.offsets(8, 9)
+
+
+def test_crops_are_those_of_a_loop() -> None:
+    image = noise(3, 7, 9)
+    for step in (1, 2):
+        windows = [image[:, t : t + 4, u : u + 4] for t in range(0, 4, step) for u in range(0, 6, step)]
+        crops = measure.crops_of(image, 4, step)
+        assert torch.equal(crops, torch.stack([*windows, *(window.flip(2) for window in windows)]))
+        assert torch.equal(measure.crops_of(image, 4, step, reflect=False), torch.stack(windows))
+    with pytest.raises(SettingError, match="does not fit"):
+        measure.crops_of(image, 8)
+
+
+def test_crops_of_noise_all_differ_and_those_of_a_flat_image_do_not() -> None:
+    assert measure.distinct_crops(noise(3, 8, 9), 5) == measure.Distinct(40, 40)
+    assert measure.distinct_crops(torch.full((3, 8, 9), 7), 5) == measure.Distinct(40, 1)
+    stripes = (torch.arange(9) % 3).expand(3, 8, 9)  # 0 1 2: a crop repeats after three columns, and no mirror is one
+    assert measure.distinct_crops(stripes, 5, reflect=False) == measure.Distinct(20, 3)
+    assert measure.distinct_crops(stripes, 5) == measure.Distinct(40, 6)
+    symmetric = torch.tensor([0, 1, 2, 3, 3, 2, 1, 0]).expand(3, 4, 8)  # mirroring maps its crops onto each other
+    assert measure.distinct_crops(symmetric, 4) == measure.Distinct(10, 5)
+
+
+def test_distinct_crops_are_those_of_a_set_of_bytes() -> None:
+    image = noise(3, 6, 6) // 128  # two values, so that small crops do meet
+    crops = {crop.contiguous().numpy().tobytes() for crop in measure.crops_of(image, 2)}
+    assert measure.distinct_crops(image, 2) == measure.Distinct(50, len(crops))
+
+
+def test_likeness_is_1_for_equals_0_for_strangers_and_root_of_shares_between() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = (torch.randn(400, 30, generator=generator) for _ in range(2))
+    assert measure.likeness(one, one) == pytest.approx(1)
+    assert measure.likeness(one, -one) == pytest.approx(-1)
+    assert measure.likeness(one + 5, one * 3 - torch.arange(30.0)) == pytest.approx(1), "means and scale do not count"
+    assert abs(measure.likeness(one, other)) < 0.03
+    assert measure.likeness(one, one + other) == pytest.approx(math.sqrt(0.5), abs=0.03)
+    with pytest.raises(SettingError, match="two sets of one shape"):
+        measure.likeness(one, other[1:])
+
+
+def test_likeness_against_a_shift_falls_as_a_known_field_does() -> None:
+    """White noise averaged over 3 x 3 has a correlation of 1, 2/3, 1/3, 0 along a row or a column."""
+    field = torch.randn(300, 3, 14, 14, generator=torch.Generator().manual_seed(1))
+    smooth = nn.functional.avg_pool2d(field, 3, 1)
+    got = measure.likeness_by_shift(smooth, 8, [0, 1, 2, 3, 4])
+    assert got == pytest.approx([1, 2 / 3, 1 / 3, 0, 0], abs=0.03)
+    halved = measure.likeness_by_shift(smooth, 8, [0, 1], answer=lambda crops: crops[..., ::4, ::4])
+    assert halved == pytest.approx([1, 2 / 3], abs=0.06)
+    with pytest.raises(SettingError, match="5 apart, do not fit"):
+        measure.likeness_by_shift(smooth, 8, [5])
+
+
+def test_likeness_against_a_shift_is_that_of_two_windows_around_the_middle() -> None:
+    images = noise(20, 3, 8, 8).float()
+    across = measure.likeness(images[..., 1:7, 0:6], images[..., 1:7, 2:8])
+    down = measure.likeness(images[..., 0:6, 1:7], images[..., 2:8, 1:7])
+    assert measure.likeness_by_shift(images, 6, [2]) == [pytest.approx((across + down) / 2)]
+
+
+def test_the_effective_number_is_that_of_the_eigenvalues() -> None:
+    vectors = torch.randn(12, 5, 3, generator=torch.Generator().manual_seed(2))
+    flat = vectors.double().flatten(1)
+    eigenvalues = torch.linalg.eigvalsh((gram := flat / flat.norm(dim=1, keepdim=True)) @ gram.T)
+    wanted = float(eigenvalues.sum() ** 2 / eigenvalues.square().sum())
+    assert measure.effective_number(vectors) == pytest.approx(wanted)
+
+
+def test_effective_numbers_of_known_cases() -> None:
+    apart = torch.eye(6)
+    assert measure.effective_number(apart) == pytest.approx(6) == measure.effective_for_a_mean(apart)
+    assert measure.effective_number(apart[[0] * 5]) == pytest.approx(1) == measure.effective_for_a_mean(apart[[0] * 5])
+    assert measure.effective_number(apart[[0, 0, 0, 1, 1, 1]]) == pytest.approx(2)
+    r, count = 0.5, 9  # all pairs correlate by r: the rule for clustered samples, by hand
+    gram = torch.full((count, count), r).fill_diagonal_(1)
+    vectors = torch.linalg.cholesky(gram.double())
+    assert measure.effective_for_a_mean(vectors) == pytest.approx(count / (1 + (count - 1) * r))
+    assert measure.effective_number(vectors) == pytest.approx(count / (1 + (count - 1) * r**2))
+
+
+def test_a_symmetric_set_scores_about_1_and_a_lopsided_one_more() -> None:
+    images = torch.randn(200, 3, 6, 7, generator=torch.Generator().manual_seed(3))
+    assert measure.mirror_score(images) == pytest.approx(1, abs=0.25)
+    images[..., 0] += 1
+    assert measure.mirror_score(images) > 10
+    both = torch.cat([images, images.flip(-1)])
+    assert measure.mirror_score(both) < 1e-12, "a set with its own mirror images is symmetric to the last digit"
+    with pytest.raises(SettingError, match="2 images or more"):
+        measure.mirror_score(images[:1])
+    with pytest.raises(SettingError, match="no pixel differs"):
+        measure.mirror_score(torch.zeros(3, 1, 4, 4))
+
+
+def test_the_score_by_a_loop() -> None:
+    images = noise(9, 1, 2, 5).double()
+    scores = []
+    for row, column in itertools.product(range(2), range(2)):
+        apart = images[:, 0, row, column] - images[:, 0, row, 4 - column]
+        scores.append(float(apart.mean() ** 2 / (apart.var() / 9)))
+    assert measure.mirror_score(images) == pytest.approx(sum(scores) / 4)
+
+
+def test_answers_to_views_are_those_to_each_view_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, _ = separable(10)
+    views = torch.stack([images, images.flip(3), images.flip(2)], 1)
+    net, scale = nn.Sequential(linear_net(), nn.Dropout(0.5)), PixelScale.fit(images)
+    net.train()
+    monkeypatch.setattr(measure, "VIEW_BATCH", 7)
+    got = measure.view_logits(net, views, scale)
+    assert net.training and got.shape == (10, 3, 4)
+    net.eval()
+    for image, view in itertools.product(range(10), range(3)):
+        torch.testing.assert_close(got[image, view], net(scale(views[image, view][None]))[0].detach())
+
+
+def test_averages_by_hand() -> None:
+    """Two views, one sure of the first class, one somewhat for the second: means of both kinds, and a vote changed."""
+    logits = torch.tensor([[[4.0, 0.0], [0.0, 3.0]]])
+    sure, less = 1 / (1 + math.exp(-4)), 1 / (1 + math.exp(3))
+    torch.testing.assert_close(measure.averaged(logits)[0, 0], torch.tensor((sure + less) / 2))
+    torch.testing.assert_close(measure.averaged(logits, "logits")[0, 0], torch.tensor(1 / (1 + math.exp(-0.5))))
+    geometric = math.sqrt(sure * less) / (math.sqrt(sure * less) + math.sqrt((1 - sure) * (1 - less)))
+    torch.testing.assert_close(measure.averaged(logits, "logits")[0, 0], torch.tensor(geometric))
+    apart = torch.tensor([[[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])  # .9999, .27, .27 against a mean logit of 3, 0.67
+    assert measure.wrong(apart, torch.tensor([1])).tolist() == [True]
+    outvoted = torch.tensor([[[2.0, 0.0], [2.0, 0.0], [0.0, 9.0]]])  # .88, .88, 0 against a mean logit of 1.3, 3
+    assert measure.wrong(outvoted, torch.tensor([0])).tolist() == [False]
+    assert measure.wrong(outvoted, torch.tensor([0]), "logits").tolist() == [True]
+    with pytest.raises(SettingError, match="over='votes'"):
+        measure.averaged(logits, "votes")
+
+
+def test_errors_by_number_of_views_are_those_of_a_loop() -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits, labels = torch.randn(60, 6, 3, generator=generator), torch.arange(60) % 3
+    draws = torch.Generator().manual_seed(5)
+    orders = [torch.randperm(6, generator=draws).tolist() for _ in range(4)]
+    found = measure.error_by_number(logits, labels, [1, 2, 6], draws=4, seed=5)
+    shares = {}
+    for count in (1, 2, 6):
+        shares[count] = [
+            sum(
+                int(torch.stack([logits[n, v].softmax(0) for v in order[:count]]).mean(0).argmax()) != int(labels[n])
+                for order in orders
+            )
+            / 4
+            for n in range(60)
+        ]
+    for one, count in zip(found, (1, 2, 6), strict=True):
+        gains = [a - b for a, b in zip(shares[1], shares[count], strict=True)]
+        mean = sum(gains) / 60
+        spread = math.sqrt(sum((gain - mean) ** 2 for gain in gains) / 59 / 60)
+        assert (one.views, one.error, one.gain) == (count, pytest.approx(sum(shares[count]) / 60), pytest.approx(mean))
+        assert one.standard_error == pytest.approx(spread)
+    assert str(measure.ViewError(10, 0.3, 0.013, 0.0042)) == "+1.30 ± 0.42"
+
+
+def test_views_of_independent_errors_average_out_and_equal_views_buy_nothing() -> None:
+    generator = torch.Generator().manual_seed(6)
+    labels = torch.randint(4, (500,), generator=generator)
+    right = 2.0 * nn.functional.one_hot(labels, 4)
+    noisy = right[:, None] + 2 * torch.randn(500, 16, 4, generator=generator)
+    errors = [one.error for one in measure.error_by_number(noisy, labels, [1, 4, 16])]
+    assert errors[0] > errors[1] + 0.1 > errors[2] + 0.1
+    same = measure.error_by_number(noisy[:, :1].expand(-1, 16, -1), labels, [1, 16])
+    assert (same[1].gain, same[1].standard_error) == (0, 0)
+    with pytest.raises(SettingError, match="1 to 16 of the 16 views"):
+        measure.error_by_number(noisy, labels, [1, 17])
