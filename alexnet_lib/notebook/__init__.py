@@ -20,6 +20,7 @@ from ..system.progress import progress
 from . import origin as origins
 from .exercises import check, when
 from .inline import show, table
+from .line_charts import lines
 from .picker_figure import picker
 from .slider_figure import slider
 from .style import PALETTE, bar_style_for, style_for, use_style
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from ..data.image_set import ImageSet
 
 __all__ = [
-    "PALETTE", "Session", "bar_style_for", "check", "picker", "progress", "setup", "show", "slider", "style_for",
-    "table", "when",
+    "PALETTE", "Session", "bar_style_for", "check", "lines", "picker", "progress", "setup", "show", "slider",
+    "style_for", "table", "when",
 ]  # fmt: skip
 
 DATA = ("cifar10", "photographs", None)

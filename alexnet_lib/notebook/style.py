@@ -28,7 +28,7 @@ MARK_EVERY = 0.12
 LOOKS = tuple(zip(PALETTE.values(), DASHES, MARKERS, strict=True))  # colour, dash and marker of a figure's n-th line
 
 # A nonlinearity keeps its colour, dash, marker and hatch in every figure; batch norm shares the hue of what follows it.
-_NAMED = {
+NAMED = {
     "relu": ("blue", DASHES[0], "o", ""),
     "tanh": ("orange", DASHES[1], "s", "//"),
     "sigmoid": ("crimson", DASHES[2], "^", "||"),
@@ -112,8 +112,8 @@ def bar_style_for(name: str) -> dict:
 
 
 def _look(name: str) -> tuple:
-    if name in _NAMED:
-        color, *rest = _NAMED[name]
+    if name in NAMED:
+        color, *rest = NAMED[name]
         return (PALETTE[color], *rest)
     i = zlib.crc32(name.encode()) % len(PALETTE)
     return list(PALETTE.values())[i], DASHES[i], MARKERS[i], HATCHES[i]

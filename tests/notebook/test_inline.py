@@ -82,7 +82,7 @@ def test_colours_stay_apart_for_the_colour_blind(vision):
 
 def test_every_nonlinearity_has_a_line_of_its_own_without_colour():
     looks = {name: style_for(name) for name in NONLINEARITIES}
-    assert set(NONLINEARITIES) <= set(style._NAMED)
+    assert set(NONLINEARITIES) <= set(style.NAMED)
     assert len({look["marker"] for look in looks.values()}) == len(looks)
     assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == len(looks)
     assert len({bar_style_for(name)["hatch"] for name in looks}) == len(looks)
