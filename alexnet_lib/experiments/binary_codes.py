@@ -67,8 +67,8 @@ def said(outcome: dict[str, Any]) -> str:
 
 def searched(job: Job, seed: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """What one network's features, the pixels and the codes of both find; and what is kept beside the record."""
-    one, place = job.known[0], job.place(job.known[0].run)
-    net = final_net(one.recipe, place, seed, len(job.images.classes))
+    one = job.known[0]
+    net = final_net(one.recipe, one.place, seed, len(job.images.classes))
     scale = one.recipe.make_scale(job.images).to(job.device)
     val = PreparedImages(job.folder, "val")
     size = one.recipe.net.input_size

@@ -7,7 +7,6 @@ section 6 describes. Full: `python -m alexnet_lib experiment ensemble --full`. T
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,6 @@ from ..system.devices import describe_device, pick_device
 from ..training.evaluation import count_errors
 from .ablations import EXPERIMENT as ABLATIONS
 from .running.study import Job, Study, small
-from .running.study import dataset as dataset_of
 from .running.study_runs import final_net, outcome_of
 
 NAME = "ensemble"
@@ -35,25 +33,21 @@ AVERAGE = "average"
 def run_from(args: argparse.Namespace) -> list[Path]:
     """Train the networks that are not there yet, then write the record of their averages; `args` as of all."""
     size = STUDY.size(args.full, pick_device(args.device))
-    job = Job.begin(
-        STUDY, size, list(STUDY.variants), out=args.out, data=args.data, device=args.device, seeds=args.seeds
-    )
-    command = records.command_line(sys.argv[1:])
-    written = job.train(command)
-    seeds = args.seeds or size.seeds
-    before = records.load(NAME, f"{size.name}_{AVERAGE}", job.out)
+    job = Job.begin(STUDY, size, list(STUDY.variants), out=args.out, data=args.data, device=args.device,
+                    seeds=args.seeds, jobs=args.jobs)  # fmt: skip
+    written, seeds = job.train(), args.seeds or size.seeds
+    before = records.load(NAME, f"{size.name}_{AVERAGE}", job.call.out)
     if before and len(before["seeds"]) >= seeds:
         return written
-    return [*written, records.write(average(job, seeds, command), job.out)]
+    return [*written, records.write(average(job, seeds), job.call.out)]
 
 
-def average(job: Job, seeds: int, command: str) -> dict[str, Any]:
+def average(job: Job, seeds: int) -> dict[str, Any]:
     """The record of the first 1, 2, ... `seeds` networks averaged; trains again those whose weights are gone."""
     one, began = job.known[0], time.monotonic()
-    place, classes = job.place(one.run), len(job.images.classes)
     for seed in range(seeds):
-        outcome_of(one.recipe, place, seed)
-    nets = [final_net(one.recipe, place, seed, classes) for seed in range(seeds)]
+        outcome_of(one.recipe, one.place, seed)
+    nets = [final_net(one.recipe, one.place, seed, len(job.images.classes)) for seed in range(seeds)]
     val, scale = PreparedImages(job.folder, "val"), one.recipe.make_scale(job.images)
     found: dict[str, dict[str, list[float | None]]] = {"top1": {}, "top5": {}}
     for which in ("centre", "ten"):
@@ -65,7 +59,7 @@ def average(job: Job, seeds: int, command: str) -> dict[str, Any]:
         found["top5"][which] = [each.get(5) for each in shares]
     return {
         "experiment": NAME, "run": f"{job.size.name}_{AVERAGE}", "claims": list(STUDY.claims),
-        **records.circumstances(describe_device(job.device), command), "configuration": one.configuration,
-        "dataset": dataset_of(job.images), "seeds": list(range(seeds)), "seconds": time.monotonic() - began,
+        **records.circumstances(describe_device(job.device), job.call.command), "configuration": one.configuration(),
+        "dataset": one.dataset, "seeds": list(range(seeds)), "seconds": time.monotonic() - began,
         "curves": [], "result": {"complete": True, "networks": list(range(1, seeds + 1)), **found},
     }  # fmt: skip

@@ -23,7 +23,7 @@ from ..measures.kernels import kernel_table, noise_as_smooth
 from ..system.devices import describe_device
 from . import evidence
 from .evidence_results import runs_of
-from .running.common import recorded_before
+from .running.machine import chosen_of, recorded_before, summed
 from .running.tiny_runs import Kept
 
 NAME = "kernel-fits"
@@ -36,11 +36,8 @@ LABELS = {name: evidence.LABELS[name] for name in VARIANTS}
 def run_from(args: argparse.Namespace) -> list[Path]:
     """Measure every kept seed that is not measured yet; `args` has full, out, only. SettingError: nothing is kept."""
     root, size = args.out, (evidence.FULL if args.full else evidence.SMALL).name
-    wanted = args.only.split(",") if args.only else list(VARIANTS)
-    if unknown := [name for name in wanted if name not in VARIANTS]:
-        raise SettingError(f"--only: {unknown[0]!r} is not known; use {', '.join(VARIANTS)}")
     written, there = [], 0
-    for name in wanted:
+    for name in chosen_of(args.only, VARIANTS):
         source = records.load(evidence.NAME, f"{size}_{name}", root)
         there += bool(source)
         if source and (path := measured(source, name, size, root)):
@@ -82,8 +79,7 @@ def record(source: dict[str, Any], run: str, done: dict[int, dict], circumstance
     runs = [done[seed] for seed in sorted(done)]
     return {
         "experiment": NAME, "run": run, "claims": list(CLAIMS), **circumstances, "configuration": settings(source),
-        "dataset": source["dataset"], "seeds": sorted(done), "seconds": sum(one["seconds"] for one in runs),
-        "curves": runs,
+        "dataset": source["dataset"], **summed(runs),
         "result": {"complete": len(runs) >= len(runs_of(source)), "seeds": sorted(done),
                    "mean_fit": [statistics.mean(one["kernels"]["fit"]) for one in runs],
                    "mean_fit_of_noise": [statistics.mean(one["noise"]["fit"]) for one in runs]},

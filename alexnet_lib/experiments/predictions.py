@@ -58,8 +58,8 @@ def run_from(args: argparse.Namespace) -> list[Path]:
 @torch.no_grad()
 def answered(job: Job, seed: int, tiny: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """One network's answers, measured, and those tensors that stay beside the record."""
-    one, place = job.known[0], job.place(job.known[0].run)
-    net = final_net(one.recipe, place, seed, len(job.images.classes))
+    one = job.known[0]
+    net = final_net(one.recipe, one.place, seed, len(job.images.classes))
     scale, val = one.recipe.make_scale(job.images).to(job.device), PreparedImages(job.folder, "val")
     softmax = {which: torch.cat([probabilities([net], [scale], some.to(job.device), one.recipe.net.input_size, which)
                                  for some in in_batches(val, AT_ONCE)]).cpu() for which in VIEWS}  # fmt: skip

@@ -7,25 +7,19 @@ Small, as the chapter runs it: `live_race`. Full, as it is recorded: `run` behin
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from .. import records
 from ..augment import PixelScale
 from ..data.image_set import ImageSet
 from ..errors import SettingError
 from ..network.nonlinearities import NONLINEARITIES
 from ..network.small.four_layers import ARCHITECTURES, SmallNet, SmallNetConfig
-from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..training.fit import TrainSettings, fit
-from .running.common import real_images, recorded_before, writable
-from .running.one_run import Workplace
-from .running.pool import default_jobs, run_race, settings_of
-from .running.race import Contender, summarise
+from ..system.devices import pick_device
+from ..training.fit import TrainSettings
+from .running.machine import Call
+from .running.on_cifar10 import Workplace, dataset_of, images_a_second, real_images
+from .running.race import Contender, run_unit
 
 NAME = "relu-vs-tanh"
 CLAIMS = ["C01", "C02"]
@@ -110,39 +104,8 @@ def contenders_of(plan: Plan, deviation: float, target: float = TARGET) -> list[
                 name = f"{architecture}_{start}_{pixels}_{nonlinearity}"
                 run = name if plan.images is None else f"{name}_{plan.images}-images"
                 settings = TrainSettings(rate=1.0, passes=plan.passes, target_error=target)
-                entries.append(Contender(run, net, settings, list(GRIDS[pixels]), plan.seeds))
+                entries.append(Contender(run, plan.seeds, net, settings, list(GRIDS[pixels])))
     return entries
-
-
-def take_up(contender: Contender, out: Path, checksum: str) -> None:
-    """Take from the record in `out`, if there is one, what it already holds.
-
-    Raises RecordError if it was recorded with other settings, or on other images than those of `checksum`.
-    """
-    record = recorded_before(NAME, contender.run, out, settings_of(contender), checksum)
-    for outcome in record.get("curves", ()):
-        contender.outcomes[outcome["rate"], outcome["seed"]] = outcome
-    beyond = [rate for rate in contender.swept() if rate not in contender.rates]
-    contender.rates += beyond
-    contender.extensions = len(beyond)
-
-
-def record_of(contender: Contender, train: ImageSet, test: ImageSet, circumstances: dict[str, Any]) -> dict[str, Any]:
-    """The record of a contender as it stands; `circumstances` are those of `records.circumstances`."""
-    result = summarise(contender, contender.settings.target_error)
-    outcomes = [contender.outcomes[key] for key in sorted(contender.outcomes)]
-    return {
-        "experiment": NAME,
-        "run": contender.run,
-        "claims": CLAIMS,
-        **circumstances,
-        "configuration": {**settings_of(contender), "rates": sorted(contender.rates), "seeds_wanted": contender.seeds},
-        "dataset": {**train.provenance(), "test_images": len(test), "test_checksum": test.checksum},
-        "seeds": sorted({outcome["seed"] for outcome in outcomes}),
-        "seconds": sum(outcome["seconds"] for outcome in outcomes),
-        "curves": outcomes,
-        "result": result,
-    }
 
 
 def run(
@@ -154,58 +117,30 @@ def run(
     Returns the paths of the records it wrote. The stand-in is refused: its figures would say nothing about CIFAR-10.
     Raises SettingError for that and for a folder that cannot be written, RecordError for a record that does not fit.
     """
-    chosen = pick_device(device)
-    out = Path(out) if out is not None else records.recorded_root()
-    train = real_images("train", data, plan.images)
+    call = Call.of(NAME, CLAIMS, out=out, device=device, jobs=jobs, command=command)
+    train, test = (real_images(split, data, plan.images) for split in ("train", "test"))
     contenders = contenders_of(plan, PixelScale.fit(train.images, "unit").deviation)
     for contender in contenders:
-        take_up(contender, out, train.checksum)
-    if not any(contender.due() for contender in contenders):
-        print(f"{NAME}: all of it is recorded in {out / NAME}")
+        contender.dataset = dataset_of(train, test)
+    call.take_up(contenders)
+    if not call.left(contenders):
         return []
-    test = real_images("test", data, plan.images)
-    jobs = jobs or default_jobs(chosen.type)
-    threads = max(1, default_jobs("cpu") // jobs) if chosen.type == "cpu" else 1
-    place = Workplace(data, plan.images, str(chosen), threads, writable(out / NAME / ".checkpoints"))
-    announce(plan, contenders, train, chosen, jobs, threads)
-    # Asked once, before the first run: the code may change on disk while the race goes on.
-    command = command or records.command_line(sys.argv[1:])
-    circumstances = records.circumstances(describe_device(chosen), command)
-    paths = {}
-
-    def write(contender: Contender) -> None:
-        paths[contender.run] = records.write(record_of(contender, train, test, circumstances), out)
-
-    if not run_race(contenders, place, jobs, write):
-        print("stopped; the same command goes on from here")
-        raise KeyboardInterrupt
-    return list(paths.values())
+    place = Workplace(checkpoints=call.work, device=str(call.device), threads=call.threads, data=data,
+                      images=plan.images)  # fmt: skip
+    announce(call, plan, contenders, train)
+    return call.run(contenders, place, run_unit)
 
 
-def announce(
-    plan: Plan, contenders: list[Contender], train: ImageSet, device: torch.device, jobs: int, threads: int
-) -> None:
+def announce(call: Call, plan: Plan, contenders: list[Contender], train: ImageSet) -> None:
     """Print what will be run, and how long it would take if every run went to its cap."""
     left = [contender for contender in contenders if contender.due()]
     runs = sum(len(set(c.rates) - set(c.swept())) + c.seeds - 1 for c in left)
-    print(f"{NAME}: {train.label}")
-    print(f"device {describe_device(device)}; {jobs} runs at a time, {threads} thread(s) each")
-    print(f"{len(left)} of {len(contenders)} contenders have runs left: about {runs} of at most {plan.passes} passes")
-    speed = images_a_second(train, device, threads)
-    minutes = runs * plan.passes * len(train) / speed / jobs / 60
-    print(f"{speed:,.0f} images/s measured for one run: at most about {minutes:,.0f} minutes, mostly far less")
-    sys.stdout.flush()
-
-
-def images_a_second(train: ImageSet, device: torch.device, threads: int, batches: int = 12) -> float:
-    """Training speed of the ReLU network, measured over a few batches after a warm-up."""
-    torch.set_num_threads(threads)
-    keep_freed_memory()
     settings = TrainSettings(rate=1e-6, passes=1, points=1)
-    few = train.images[: settings.batch_size * batches], train.labels[: settings.batch_size * batches]
-    scale = PixelScale.fit(few[0])
-    for _ in ("warm-up", "measured"):
-        result = fit(SmallNet(seed=0), *few, settings, scale, device=device)
-    return len(few[0]) // settings.batch_size * settings.batch_size / result.seconds
-
-
+    few = train.images[: 12 * settings.batch_size], train.labels[: 12 * settings.batch_size]
+    speed = images_a_second(lambda: SmallNet(seed=0), *few, settings, PixelScale.fit(few[0]), call.device, call.threads)
+    minutes = runs * plan.passes * len(train) / speed / call.jobs / 60
+    call.announce(
+        f"{NAME}: {train.label}",
+        f"{len(left)} of {len(contenders)} contenders have runs left: about {runs} of at most {plan.passes} passes",
+        f"{speed:,.0f} images/s measured for one run: at most about {minutes:,.0f} minutes, mostly far less",
+    )

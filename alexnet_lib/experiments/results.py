@@ -16,7 +16,7 @@ from .. import records
 from ..measures.effects import Effect, Sample, compared, paired, told
 from ..records import NOT_RUN
 from .chance import TWO_SIDED, apart_error, mean_and_spread
-from .running.common import at_guessing
+from .running.machine import at_guessing
 from .running.race import passes_to
 
 

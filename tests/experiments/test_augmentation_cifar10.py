@@ -87,7 +87,7 @@ def test_the_error_with_ten_views_is_that_of_their_mean_softmax(
 
 
 def test_a_trial_tells_errors_by_views_and_trains_as_one_without_them(tree_of_300: Path, tmp_path: Path) -> None:
-    with_views, without = (Variant("a", "a", TINY_NET, replace(TERMS, views=v), 1) for v in (TERMS.views, ()))
+    with_views, without = (Variant("a", 1, "a", TINY_NET, replace(TERMS, views=v)) for v in (TERMS.views, ()))
     told, plain = (run_trial(one.due()[0], workplace(tree_of_300, tmp_path)) for one in (with_views, without))
     assert set(told["views_error"]) == {"centre, reflected", "ten"} and "views_error" not in plain
     assert all(0 <= error <= 1 for error in told["views_error"].values())
@@ -97,9 +97,9 @@ def test_a_trial_tells_errors_by_views_and_trains_as_one_without_them(tree_of_30
 
 
 def test_pilots_and_diverged_runs_need_no_views(tree_of_300: Path, tmp_path: Path) -> None:
-    one = Variant("a", "a", TINY_NET, replace(TERMS, rates=(0.001, 0.003), pilot=1), 1)
+    one = Variant("a", 1, "a", TINY_NET, replace(TERMS, rates=(0.001, 0.003), pilot=1))
     assert "views_error" not in run_trial(one.due()[0], workplace(tree_of_300, tmp_path))
-    wild = Variant("a", "a", TINY_NET, replace(TERMS, rates=(1e30,)), 1)
+    wild = Variant("a", 1, "a", TINY_NET, replace(TERMS, rates=(1e30,)))
     told = run_trial(wild.due()[0], workplace(tree_of_300, tmp_path))
     assert told["ended"] == "diverged" and told["views_error"] == {"centre, reflected": 1.0, "ten": 1.0}
 

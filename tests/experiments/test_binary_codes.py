@@ -69,7 +69,7 @@ def test_what_is_kept_beside_it_is_what_the_network_and_its_codes_find(out: Path
     kept = load_file(out / "binary-codes" / "tiny_retrieval_seed-0.safetensors")
     job = Job.begin(experiment.STUDY, SIZE, ["paper"], out=out, data=data, device="cpu", seeds=1)
     one, val = job.known[0], PreparedImages(job.folder, "val")
-    net = final_net(one.recipe, job.place(one.run), 0, 6)
+    net = final_net(one.recipe, one.place, 0, 6)
     scale = one.recipe.make_scale(job.images)
     base, asked = (features_of(net, scale, images.images(range(len(images)))) for images in (job.images, val))
     far = torch.cdist(asked, base, compute_mode="donot_use_mm_for_euclid_dist")

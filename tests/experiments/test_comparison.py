@@ -23,8 +23,8 @@ from alexnet_lib.experiments.live import live_comparison
 from alexnet_lib.experiments.results import VariantResult, better, broken, effect_of, gap, results_of, rows_of
 from alexnet_lib.experiments.running import comparison
 from alexnet_lib.experiments.running.comparison import Terms, Variant, held_out, run_trial, stages_of
-from alexnet_lib.experiments.running.comparison_runs import Comparison, Part, narrowed, run, summarise
-from alexnet_lib.experiments.running.one_run import Stopped
+from alexnet_lib.experiments.running.comparison_runs import Comparison, Part, narrowed, run
+from alexnet_lib.experiments.running.pool import Stopped
 from alexnet_lib.network.small.locally_connected import ConvLocalConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
@@ -35,7 +35,7 @@ TINY = Part("tiny", Terms(stages=(1, 0.5), rates=(0.001, 0.01), pilot=1), NETS, 
 
 
 def variant(rates: tuple[float, ...] = (0.01,), seeds: int = 2) -> Variant:
-    return Variant("a", "a", NET, replace(TERMS, rates=rates, pilot=3), seeds)
+    return Variant("a", seeds, "a", NET, replace(TERMS, rates=rates, pilot=3))
 
 
 def outcome(rate: float, seed: int = 0, **errors: float) -> dict[str, Any]:
@@ -56,10 +56,10 @@ def test_pilots_come_first_and_the_lowest_held_out_error_chooses_the_rate() -> N
     pilots = one.due()
     assert told(pilots) == [(True, 0.001, 0), (True, 0.01, 0), (True, 0.003, 0)]
     assert [trial.settings.passes for trial in pilots] == [3, 3, 3]
-    one.keep(pilots[0], outcome(0.001, held_out_error=0.5))
-    one.keep(pilots[1], outcome(0.01, held_out_error=0.4))
+    one.keep(outcome(0.001, held_out_error=0.5))
+    one.keep(outcome(0.01, held_out_error=0.4))
     assert one.due(busy=pilots[2:]) == [], "seeds wait for the last pilot"
-    one.keep(pilots[2], outcome(0.003, held_out_error=0.4))
+    one.keep(outcome(0.003, held_out_error=0.4))
     assert told(one.due()) == [(False, 0.003, 0), (False, 0.003, 1)], "of two equal ones the lower rate"
     assert one.left == 2 * 2
 
@@ -67,12 +67,12 @@ def test_pilots_come_first_and_the_lowest_held_out_error_chooses_the_rate() -> N
 def test_what_is_left_is_counted_in_passes() -> None:
     one = variant((0.001, 0.01))
     assert one.left == 2 * 3 + 2 * 2
-    one.keep(one.due()[0], outcome(0.001, held_out_error=0.5))
+    one.keep(outcome(0.001, held_out_error=0.5))
     assert one.left == 3 + 4
 
 
 def test_stages_divide_the_rate_by_ten_and_pilots_have_one() -> None:
-    one = Variant("a", "a", NET, Terms(stages=(140, 10, 10), rates=(0.001,)), 1)
+    one = Variant("a", 1, "a", NET, Terms(stages=(140, 10, 10), rates=(0.001,)))
     stages = stages_of(one.due()[0])
     assert [(stage.rate, stage.passes) for stage in stages] == [(0.001, 140), (pytest.approx(1e-4), 10), (1e-5, 10)]
     assert all(stage.crop == 24 and stage.weight_decay == 0.004 for stage in stages)
@@ -132,7 +132,7 @@ def test_a_pilot_is_judged_by_held_out_images_only(
 @pytest.mark.parametrize("augmented", [True, False])
 def test_a_trial_trains_and_tells(augmented: bool, tree_of_300: Path, tmp_path: Path) -> None:
     """Its curve runs through the stages; the same trial again gives the same numbers; no checkpoint is left."""
-    one = Variant("a", "a", NET, replace(TERMS, augmented=augmented, stages=(2, 1)), 1)
+    one = Variant("a", 1, "a", NET, replace(TERMS, augmented=augmented, stages=(2, 1)))
     place = workplace(tree_of_300, tmp_path)
     first, again = (run_trial(one.due()[0], place) for _ in range(2))
     assert first["curve"]["passes"] == [1.0, 2.0, 3.0]
@@ -144,7 +144,7 @@ def test_a_trial_trains_and_tells(augmented: bool, tree_of_300: Path, tmp_path: 
 def test_a_stopped_trial_goes_on_where_it_stopped(
     tree_of_300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = Variant("a", "a", NET, replace(TERMS, stages=(2, 2)), 1).due()[0]
+    trial = Variant("a", 1, "a", NET, replace(TERMS, stages=(2, 2))).due()[0]
     place = workplace(tree_of_300, tmp_path)
     whole = run_trial(trial, place)
     asked = []
@@ -174,11 +174,11 @@ def test_a_summary_has_mean_and_spread() -> None:
     one = variant()
     for seed, error in ((0, 0.30), (1, 0.32)):
         one.outcomes[seed] = outcome(0.01, seed, test_error=error)
-    result = summarise(one)
+    result = one.result()
     assert result["complete"] and result["seeds"] == [0, 1] and result["rate"] == 0.01
     assert result["mean_test_error"] == pytest.approx(0.31)
     assert result["spread_test_error"] == pytest.approx(statistics.stdev([0.30, 0.32]))
-    assert summarise(variant((0.1, 0.2)))["rate"] is None
+    assert variant((0.1, 0.2)).result()["rate"] is None
 
 
 def result(*errors: float, training: float = 0.1, **more: object) -> VariantResult:

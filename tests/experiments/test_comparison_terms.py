@@ -124,7 +124,7 @@ def test_scales_and_noises_are_known_by_name_and_noise_is_for_training_only(
         lambda net, some, labels, scale, device: judged.append(scale(some)) or 0.5,
     )
     terms = Terms(stages=(1,), rates=(1e-9,), augmented=False, pixels="no mean", noise="louder")
-    (trial,) = Variant("a", "a", Plain(), terms, 1).due()
+    (trial,) = Variant("a", 1, "a", Plain(), terms).due()
     trained(trial, images, images, "test_error", "cpu", [None])
     centres = {image.sum().item() for image in centre(images.images, SIDE, SIDE).float()}
     seen = torch.cat(nets[0].seen) - 1000
@@ -147,7 +147,7 @@ def test_a_variant_may_change_terms_of_its_part() -> None:
 
 
 def test_later_terms_are_in_a_configuration_only_where_they_are_not_as_ever() -> None:
-    as_ever, other = (Variant("a", "a", Plain(), Terms(pixels=name), 1) for name in ("mean image", "grey"))
+    as_ever, other = (Variant("a", 1, "a", Plain(), Terms(pixels=name)) for name in ("mean image", "grey"))
     assert set(as_ever.configuration()["terms"]) == {"images", "augmented", "stages", "rates", "pilot", "decay"}
     assert other.configuration()["terms"]["pixels"] == "grey"
 

@@ -21,7 +21,7 @@ from alexnet_lib.experiments.results import results_of
 from alexnet_lib.experiments.running import comparison, watching
 from alexnet_lib.experiments.running.comparison import Terms, Variant, run_trial
 from alexnet_lib.experiments.running.comparison_runs import Comparison, Part, run
-from alexnet_lib.experiments.running.one_run import Stopped
+from alexnet_lib.experiments.running.pool import Stopped
 from alexnet_lib.experiments.running.watching import (
     WATCHED,
     courses,
@@ -54,8 +54,8 @@ def test_the_plans_are_registered_and_sound() -> None:
 
 
 def test_a_watched_run_is_the_one_that_nobody_watched(tree_of_300: Path, tmp_path: Path) -> None:
-    watched = Variant("a", "a", TINY_NET, TERMS, 1)
-    alone = Variant("a", "a", TINY_NET, replace(TERMS, watched=0), 1)
+    watched = Variant("a", 1, "a", TINY_NET, TERMS)
+    alone = Variant("a", 1, "a", TINY_NET, replace(TERMS, watched=0))
     told, plain = (run_trial(one.due()[0], workplace(tree_of_300, tmp_path)) for one in (watched, alone))
     assert set(told["curve"]) == {"passes", "pass_error", "loss", *WATCHED}
     assert all(len(values) == 3 for values in told["curve"].values())
@@ -68,7 +68,7 @@ def test_a_watched_run_is_the_one_that_nobody_watched(tree_of_300: Path, tmp_pat
 def test_a_stopped_run_keeps_what_was_watched_and_drops_the_same_units(
     tree_of_300: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = Variant("a", "a", TINY_NET, replace(TERMS, stages=(2, 2)), 1).due()[0]
+    trial = Variant("a", 1, "a", TINY_NET, replace(TERMS, stages=(2, 2))).due()[0]
     whole = run_trial(trial, workplace(tree_of_300, tmp_path))
     asked = []
 
@@ -86,7 +86,7 @@ def test_a_stopped_run_keeps_what_was_watched_and_drops_the_same_units(
 
 
 def test_pilots_are_not_watched(tree_of_300: Path, tmp_path: Path) -> None:
-    one = Variant("a", "a", TINY_NET, replace(TERMS, rates=(0.003, 0.01), pilot=1), 1)
+    one = Variant("a", 1, "a", TINY_NET, replace(TERMS, rates=(0.003, 0.01), pilot=1))
     assert set(run_trial(one.due()[0], workplace(tree_of_300, tmp_path))["curve"]) == {"passes", "pass_error", "loss"}
 
 
@@ -156,6 +156,6 @@ def test_a_live_comparison_watches_too(tree_of_300: Path) -> None:
 def test_what_is_asked_at_each_point_is_a_stop_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(comparison, "stop_if_asked", lambda: asked.append(1))
-    trial = Variant("a", "a", TINY_NET, replace(TERMS, watched=0), 1).due()[0]
+    trial = Variant("a", 1, "a", TINY_NET, replace(TERMS, watched=0)).due()[0]
     comparison.on_point(trial, TINY_NET.build(0), None, None, None, "cpu")({})
     assert asked == [1]

@@ -12,9 +12,9 @@ from race_cases import TINY, contender, due, outcome, with_outcomes, workplace
 from alexnet_lib import experiments, records
 from alexnet_lib.errors import DataError, RecordError, SettingError
 from alexnet_lib.experiments import relu_vs_tanh
-from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan, contenders_of, default_plans, narrowed, take_up
-from alexnet_lib.experiments.running import one_run
-from alexnet_lib.experiments.running.pool import settings_of
+from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan, contenders_of, default_plans, narrowed
+from alexnet_lib.experiments.running import race
+from alexnet_lib.experiments.running.machine import Call
 from alexnet_lib.experiments.running.race import Contender
 from alexnet_lib.network.nonlinearities import NONLINEARITIES
 from alexnet_lib.network.small.four_layers import SmallNetConfig
@@ -26,11 +26,16 @@ pytestmark = pytest.mark.usefixtures("one_thread", "no_data_named")
 def write_record(of: Contender, out: Path, checksum: str = "sha256:1", **changes: Any) -> Path:
     record = {
         "experiment": relu_vs_tanh.NAME, "run": of.run, "claims": ["C01"], **records.circumstances("CPU", "command"),
-        "configuration": settings_of(of), "seeds": [0], "seconds": 1.0,
+        "configuration": of.configuration(), "seeds": [0], "seconds": 1.0,
         "curves": list(of.outcomes.values()), "result": {},
         "dataset": {"name": "CIFAR-10", "source": "x", "checksum": checksum, "images": 1, "stand_in": False},
     }  # fmt: skip
     return records.write(record | changes, out)
+
+
+def take_up(of: Contender, out: Path, checksum: str) -> None:
+    of.dataset = {"checksum": checksum}
+    Call.of(relu_vs_tanh.NAME, ["C01"], out=out, device="cpu").take_up([of])
 
 
 def test_a_record_is_taken_up_with_its_extensions(tmp_path: Path) -> None:
@@ -129,7 +134,7 @@ def test_a_run_that_diverges_is_an_outcome_and_leaves_no_checkpoint(tmp_path: Pa
     fast = contenders_of(replace(TINY, passes=4), 60.0)[0]
     fast.rates = [1e30]
     place = workplace(cifar_tree, tmp_path)
-    told = one_run.run_unit(fast.due()[0], place)
+    told = race.run_unit(fast.due()[0], place)
     assert told["ended"] == "diverged" and 1 < told["diverged_at"] <= 8 and told["seconds"] > 0
     assert list(tmp_path.iterdir()) == []
 
@@ -160,5 +165,5 @@ def test_a_whole_tiny_race_is_recorded_once(tmp_path: Path, cifar_tree: Path, ca
 def test_the_same_unit_trains_to_the_same_curve_in_any_process(tmp_path: Path, cifar_tree: Path) -> None:
     unit = contenders_of(replace(TINY, passes=1), 60.0)[0].due()[0]
     place = workplace(cifar_tree, tmp_path)
-    one, again = (one_run.run_unit(unit, place) for _ in range(2))
+    one, again = (race.run_unit(unit, place) for _ in range(2))
     assert one["curve"] == again["curve"] and one["test_error"] == again["test_error"]

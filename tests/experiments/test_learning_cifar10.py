@@ -14,7 +14,7 @@ from alexnet_lib.experiments import learning_cifar10
 from alexnet_lib.experiments.results import results_of
 from alexnet_lib.experiments.running.comparison import run_trial, stages_of
 from alexnet_lib.experiments.running.comparison_runs import Change, Comparison, run
-from alexnet_lib.experiments.running.one_run import Stopped
+from alexnet_lib.experiments.running.pool import Stopped
 from alexnet_lib.experiments.running.watching import courses
 from alexnet_lib.network.small.eight_layers import EightLayersConfig
 

@@ -62,7 +62,7 @@ def test_what_is_recorded_is_what_the_network_answers(out: Path, data: Path, cap
     result, kept = record["result"], load_file(path.with_name("tiny_predictions_seed-0.safetensors"))
     job = Job.begin(experiment.STUDY, SIZE, ["paper"], out=out, data=str(data), device="cpu", seeds=1)
     one, val = job.known[0], PreparedImages(job.folder, "val")
-    net = final_net(one.recipe, job.place(one.run), 0, len(CLASSES))
+    net = final_net(one.recipe, one.place, 0, len(CLASSES))
     images = val.images(range(len(val)))
     for which in ("centre", "ten"):
         rows = probabilities([net], [one.recipe.make_scale(job.images)], images, 64, which)
@@ -89,7 +89,7 @@ def test_the_image_whose_object_is_in_a_corner_is_the_one_off_the_centre(out: Pa
 def test_the_convolutional_layers_stay_in_half_precision(out: Path, data: Path) -> None:
     kept = load_file(out / "predictions" / "tiny_predictions_seed-0.safetensors")
     job = Job.begin(experiment.STUDY, SIZE, ["paper"], out=out, data=str(data), device="cpu", seeds=1)
-    net = final_net(job.known[0].recipe, job.place(job.known[0].run), 0, len(CLASSES))
+    net = final_net(job.known[0].recipe, job.known[0].place, 0, len(CLASSES))
     for layer in experiment.CONVOLUTIONS:
         assert kept[f"{layer}.weight"].dtype == torch.float16
         assert torch.equal(kept[f"{layer}.weight"], net.get_submodule(layer).weight.detach().half())

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from race_cases import contender, due, outcome, with_outcomes, write_leader
 
-from alexnet_lib.experiments.running import one_run
-from alexnet_lib.experiments.running.race import lowest_error, passes_to, summarise, tidy_rate
+from alexnet_lib.experiments.running import race
+from alexnet_lib.experiments.running.race import lowest_error, passes_to, tidy_rate
 
 
 def test_a_new_contender_sweeps_its_rates_in_the_order_given() -> None:
@@ -125,10 +125,10 @@ def test_a_summary_says_what_came_out() -> None:
     swept = with_outcomes(
         contender(seeds=2), outcome(0.001, None, 0.3), outcome(0.003, 8.0, 0.25), outcome(0.01, None, diverged=7)
     )
-    half = summarise(swept, 0.25)
+    half = swept.result()
     assert (half["best_rate"], half["seeds_run"], half["sweep_done"], half["complete"]) == (0.003, 1, True, False)
     with_outcomes(swept, outcome(0.003, 9.0, 0.25, seed=1))
-    whole = summarise(swept, 0.25)
+    whole = swept.result()
     assert (whole["seeds_run"], whole["seeds_wanted"], whole["complete"]) == (2, 2, True)
     assert (whole["target_passes"], whole["median_passes"]) == ([8.0, 9.0], 8.5)
     assert list(whole["passes_to"]) == ["0.50", "0.45", "0.40", "0.35", "0.30", "0.25"]
@@ -138,25 +138,25 @@ def test_a_summary_says_what_came_out() -> None:
 
 def test_a_median_is_not_given_where_a_seed_failed() -> None:
     swept = with_outcomes(contender((0.003,), seeds=2), outcome(0.003, 8.0), outcome(0.003, None, diverged=3, seed=1))
-    summary = summarise(swept, 0.25)
+    summary = swept.result()
     assert summary["median_passes"] is None and summary["lowest_error"] == [0.3, None]
     json.dumps(summary, allow_nan=False)
 
 
 def test_a_sweep_in_which_all_rates_diverge_can_be_recorded_and_goes_lower() -> None:
     swept = with_outcomes(contender(), *(outcome(rate, None, diverged=2) for rate in (0.001, 0.003, 0.01)))
-    json.dumps(summarise(swept, 0.25), allow_nan=False)
+    json.dumps(swept.result(), allow_nan=False)
     assert due(swept) == [(0.0003, 0)]
 
 
 def test_a_sweeps_run_is_given_up_when_beaten_or_stuck(tmp_path: Path) -> None:
     unit = contender().due()[0]
-    judge = one_run._referee(unit, tmp_path / "leader")
+    judge = race._referee(unit, tmp_path / "leader")
     assert not judge({"passes": 5.75, "pass_error": 0.9}) and judge({"passes": 6.0, "pass_error": 0.9})
     assert not judge({"passes": 19.0, "pass_error": 0.5})
     write_leader(tmp_path / "leader", 9.5)
     assert judge({"passes": 9.75, "pass_error": 0.3}) and not judge({"passes": 9.5, "pass_error": 0.3})
-    other_seed = one_run._referee(replace(unit, seed=1), tmp_path / "leader")
+    other_seed = race._referee(replace(unit, seed=1), tmp_path / "leader")
     assert not other_seed({"passes": 50.0, "pass_error": 0.9}), "only the sweep is cut short"
 
 
@@ -176,4 +176,4 @@ LEADER = {"target_passes": 12.0, "passes": [7.0, 8.0, 9.0], "pass_error": [0.32,
     ids=["too early", "near enough", "five points behind", "no such point", "level", "more passes than the leader"],
 )
 def test_a_run_that_cannot_win_is_given_up(passes: float, error: float, given_up: bool) -> None:
-    assert one_run.cannot_win({"passes": passes, "pass_error": error}, LEADER) is given_up
+    assert race.cannot_win({"passes": passes, "pass_error": error}, LEADER) is given_up

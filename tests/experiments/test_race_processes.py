@@ -19,8 +19,8 @@ from race_cases import TINY, workplace, write_leader
 from alexnet_lib import records
 from alexnet_lib.errors import TrainingError
 from alexnet_lib.experiments.relu_vs_tanh import contenders_of
-from alexnet_lib.experiments.running.pool import default_jobs, run_race
-from alexnet_lib.experiments.running.race import Contender
+from alexnet_lib.experiments.running.pool import default_jobs, run_units
+from alexnet_lib.experiments.running.race import Contender, run_unit
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_named")
 
@@ -42,7 +42,7 @@ def test_an_error_in_a_process_is_raised_and_the_finished_runs_are_kept(tmp_path
     # Left by another race: it must not judge this one.
     write_leader(tmp_path / f"{one.run}.leader", 0.001)
     with pytest.raises(TrainingError, match=rf"{damaged.name} cannot be read"):
-        run_race([one], place, 1, lambda contender: kept.append(list(contender.outcomes)))
+        run_units([one], place, 1, lambda contender, _: kept.append(list(contender.outcomes)), run_unit)
     assert kept == [[(0.003, 0)]]
     assert one.outcomes[0.003, 0]["ended"] == "cap"
 
@@ -50,13 +50,13 @@ def test_an_error_in_a_process_is_raised_and_the_finished_runs_are_kept(tmp_path
 def test_a_process_that_is_killed_is_told_from_a_run_that_failed(tmp_path: Path, small_cifar_tree: Path) -> None:
     one = contenders_of(replace(TINY, seeds=1, passes=1), 60.0)[0]
 
-    def kill(_: Contender) -> None:
+    def kill(*_: Contender) -> None:
         for child in multiprocessing.active_children():
             child.kill()
             child.join()
 
     with pytest.raises(TrainingError, match="ended from outside, perhaps for want of memory; try fewer --jobs"):
-        run_race([one], workplace(small_cifar_tree, tmp_path), 1, kill)
+        run_units([one], workplace(small_cifar_tree, tmp_path), 1, kill, run_unit)
     assert len(one.outcomes) == 1
 
 

@@ -19,6 +19,7 @@ from alexnet_lib.data.tiny_imagenet import FOLDER
 from alexnet_lib.errors import DataError, RecordError, SettingError
 from alexnet_lib.experiments import ablations, ensemble, sixth_conv, tiny_imagenet
 from alexnet_lib.experiments.running import study_runs
+from alexnet_lib.experiments.running.pool import Workplace
 from alexnet_lib.experiments.running.study import Job, Size, Study, run
 from alexnet_lib.measures.kernels import KINDS, colour_share, gabors_of
 from alexnet_lib.network.alexnet import AlexNet
@@ -46,7 +47,8 @@ def done(data: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def study_run(out: Path, data: str, study: Study = STUDY, **options) -> list[Path]:  # noqa: ANN003
-    return run(study, study.small, list(study.variants), out=out, data=data, device="cpu", command="c", **options)
+    names = list(study.variants)
+    return run(study, study.small, names, out=out, data=data, device="cpu", jobs=1, command="c", **options)
 
 
 def test_a_variant_is_a_complete_record(done: Path) -> None:
@@ -72,13 +74,15 @@ def test_seeds_give_different_runs_and_come_one_round_after_the_other(
     assert losses[0] != losses[1]
 
 
-def test_what_is_recorded_is_not_run_again(done: Path, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_runs.Training, "run", lambda self: pytest.fail("trained again"))
+def test_what_is_recorded_is_not_run_again(done: Path, data: str) -> None:
+    weights = done / ".imagenet" / "runs" / "tiny_paper" / "seed-0" / "final.safetensors"
+    trained = weights.stat().st_mtime_ns
     assert study_run(done, data) == []
     alike = replace(STUDY, name="sixth-conv", claims=("C24",), variants={"paper": ()})  # shares the finished runs
     written = study_run(done, data, alike)
     mine = records.load("sixth-conv", "tiny_paper", done)
     assert len(written) == 1 and mine["curves"] == records.load("ablations", "tiny_paper", done)["curves"]
+    assert weights.stat().st_mtime_ns == trained
 
 
 def test_a_run_asked_to_stop_goes_on_to_the_same_record(
@@ -88,9 +92,11 @@ def test_a_run_asked_to_stop_goes_on_to_the_same_record(
     def asked():  # noqa: ANN202
         yield [1]
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    job = Job.begin(STUDY, SIZE, ["paper"], out=tmp_path, data=data, device="cpu", seeds=None)
+    with monkeypatch.context() as patched:
         patched.setattr(study_runs, "asked_to_stop", asked)
-        study_run(tmp_path, data)
+        place = Workplace(checkpoints=tmp_path, device="cpu", threads=1)
+        assert study_runs.run_unit(job.known[0].due()[0], place)["ended"] == "stopped"
     saved = list((tmp_path / ".imagenet" / "runs" / "tiny_paper" / "seed-0" / "checkpoints").glob("step-*.pt"))
     assert len(saved) == 1 and "step-000000001" in saved[0].name
     study_run(tmp_path, data)
@@ -153,7 +159,7 @@ def test_kernels_of_the_first_run_are_kept_at_several_moments(done: Path, data: 
 def test_kernels_that_a_run_did_not_keep_are_said_to_be_missing(done: Path, data: str, tmp_path: Path) -> None:
     job = Job.begin(STUDY, SIZE, ["paper"], out=done, data=data, device="cpu", seeds=None)
     with pytest.raises(RecordError, match=r"seed-0 has no kernels of pass 7: .* delete that folder"):
-        study_runs.kernels_file(job.place("tiny_paper"), 0, tmp_path / "a.json", passes=[0, 7])
+        study_runs.kernels_file(job.known[0].place, 0, tmp_path / "a.json", passes=[0, 7])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -161,7 +167,7 @@ def test_ensembles_average_the_softmax_of_the_first_networks(
     done: Path, data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ensemble, "STUDY", replace(STUDY, name="ensemble", claims=("C23",), variants={"paper": ()}))
-    args = argparse.Namespace(full=False, out=done, data=data, device="cpu", seeds=None, only=None)
+    args = argparse.Namespace(full=False, out=done, data=data, device="cpu", seeds=None, only=None, jobs=1)
     assert [path.name for path in ensemble.run_from(args)] == ["tiny_paper.json", "tiny_average.json"]
     result = records.load("ensemble", "tiny_average", done)["result"]
     alone = records.load("ensemble", "tiny_paper", done)["result"]
@@ -169,7 +175,7 @@ def test_ensembles_average_the_softmax_of_the_first_networks(
     assert result["top1"]["ten"][0] == alone["views_error"]["ten"][0]
     job = Job.begin(ensemble.STUDY, SIZE, ["paper"], out=done, data=data, device="cpu", seeds=None)
     val, recipe = PreparedImages(job.folder, "val"), job.known[0].recipe
-    nets = [study_runs.final_net(recipe, job.place("tiny_paper"), seed, 6) for seed in (0, 1)]
+    nets = [study_runs.final_net(recipe, job.known[0].place, seed, 6) for seed in (0, 1)]
     scale, pixels = recipe.make_scale(job.images), val.images(range(len(val)))
     each = [probabilities([net], [scale], pixels, 64) for net in nets]
     wrong = (sum(each).argmax(1) != val.labels).float().mean().item()
@@ -180,7 +186,7 @@ def test_ensembles_average_the_softmax_of_the_first_networks(
 def test_recorded_error_is_of_the_weights_kept(done: Path, data: str) -> None:
     job = Job.begin(STUDY, SIZE, ["no-lrn"], out=done, data=data, device="cpu", seeds=None)
     recipe = job.known[0].recipe
-    net = study_runs.final_net(recipe, job.place("tiny_no-lrn"), 1, 6)
+    net = study_runs.final_net(recipe, job.known[0].place, 1, 6)
     scale = recipe.make_scale(job.images)
     counted = count_errors([net], job.images, [scale], 64, device=torch.device("cpu"))
     recorded = records.load("ablations", "tiny_no-lrn", done)["result"]["training_error"][1]
@@ -227,6 +233,6 @@ def test_labels_name_every_variant() -> None:
 def test_no_tiny_imagenet_and_unknown_variants(tmp_path: Path, data: str) -> None:
     with pytest.raises(DataError, match=f"no {FOLDER} in .*`python -m alexnet_lib data fetch tiny-imagenet` .*http"):
         study_run(tmp_path / "out", str(tmp_path))
-    args = argparse.Namespace(full=False, out=tmp_path, data=data, device="cpu", seeds=None, only="no-lrm")
+    args = argparse.Namespace(full=False, out=tmp_path, data=data, device="cpu", seeds=None, only="no-lrm", jobs=1)
     with pytest.raises(SettingError, match="'no-lrm' is not known; use paper, one-gpu-half"):
         ablations.run_from(args)

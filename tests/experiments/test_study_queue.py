@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,9 +26,9 @@ from alexnet_lib.data.imagenet.sources import Source
 from alexnet_lib.data.tiny_imagenet import FOLDER
 from alexnet_lib.errors import DataError, RecordError, SettingError, TrainingError
 from alexnet_lib.experiments import evidence, flagship, pretraining
-from alexnet_lib.experiments.running import study_queue, tiny_runs
-from alexnet_lib.experiments.running.common import at_guessing
-from alexnet_lib.experiments.running.study_queue import Entry, Plan, Queue, Variant, chosen, run_queue
+from alexnet_lib.experiments.running import machine, study_queue, tiny_runs
+from alexnet_lib.experiments.running.machine import at_guessing
+from alexnet_lib.experiments.running.study_queue import Entry, Plan, Variant, chosen, run_queue
 from alexnet_lib.experiments.running.tiny_runs import TEST, TRAIN, TUNE, Kept
 from alexnet_lib.measures.gabor import check_kernels
 from alexnet_lib.training.recipes import named
@@ -189,14 +190,18 @@ def test_it_goes_on_from_the_records_alone(done: Path, data: str, tmp_path: Path
     assert record["curves"][:4] == before["curves"] and record["result"]["seeds"] == [0, 1, 2]
 
 
-def known(plan: Plan, monkeypatch: pytest.MonkeyPatch, classes: int = 50) -> Queue:
-    """A queue that knows nothing yet, without images."""
+def known(plan: Plan, monkeypatch: pytest.MonkeyPatch, classes: int = 50) -> dict[str, Variant]:
+    """Variants of which nothing is known yet, by record, without images."""
     images = SimpleNamespace(side=108, classes=["n"] * classes)
     monkeypatch.setattr(study_queue, "PreparedImages", lambda folder, split: images)
-    monkeypatch.setattr(study_queue, "recorded_before", lambda *_: {})
-    monkeypatch.setattr(study_queue, "checksum", lambda images: "")
-    made = {each.name: Variant(plan, each, Path("images"), Path("out"), "float32", "float32") for each in plan.entries}
-    return Queue(plan, made)
+    monkeypatch.setattr(study_queue, "dataset", lambda images: {})
+    made = (Variant(plan, each, Path("images"), Path("out"), "float32", "float32") for each in plan.entries)
+    return {one.run: one for one in made}
+
+
+def due(variants: dict[str, Variant], busy: Sequence[tiny_runs.Unit] = ()) -> list[tiny_runs.Unit]:
+    """As the pool takes them: the lowest turn first."""
+    return sorted((unit for one in variants.values() for unit in one.due(busy)), key=lambda unit: unit.turn)
 
 
 def ended(unit: tiny_runs.Unit, error: float = 0.6) -> dict:
@@ -207,10 +212,10 @@ def ended(unit: tiny_runs.Unit, error: float = 0.6) -> dict:
 def test_everything_has_one_seed_before_anything_has_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the registered plan: three seeds of the base first; every variant chooses its rate before its first seed."""
     plan, order = evidence.plan(evidence.FULL), []
-    queue = known(plan, monkeypatch)
-    while due := queue.due():
-        order.append(due[0])
-        queue.keep(due[0], ended(due[0]))
+    variants = known(plan, monkeypatch)
+    while units := due(variants):
+        order.append(units[0])
+        variants[units[0].run].keep(ended(units[0]))
     names = [unit.run.removeprefix(f"{plan.size}_") for unit in order]
     first = names.index("no-lrn")
     assert [(unit.pilot, unit.seed) for unit in order[:first]] == [(True, 1000)] * 3 + [(False, s) for s in (0, 1, 2)]
@@ -224,9 +229,9 @@ def test_everything_has_one_seed_before_anything_has_two(monkeypatch: pytest.Mon
 
 
 def test_nothing_is_due_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = known(evidence.plan(evidence.FULL), monkeypatch)
-    busy = queue.due()[:2]
-    assert not set(busy) & set(queue.due(busy)) and len(queue.due()) == len(set(queue.due()))
+    variants = known(evidence.plan(evidence.FULL), monkeypatch)
+    units = due(variants)
+    assert not set(units[:2]) & set(due(variants, units[:2])) and len(units) == len(set(units))
 
 
 @pytest.mark.parametrize("errors, rate, said", [
@@ -240,20 +245,18 @@ def test_nothing_is_due_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_rate_is_taken_if_it_is_clearly_better_and_guessing_is_no_answer(
     errors: dict[float, float], rate: float, said: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = known(evidence.plan(evidence.FULL), monkeypatch)
-    one = queue.variants["no-lrn"]
-    for unit in (unit for _, unit in one.units(None)):
-        queue.keep(unit, ended(unit, errors[unit.recipe.rate]))
+    one = known(evidence.plan(evidence.FULL), monkeypatch)[f"{evidence.FULL.name}_no-lrn"]
+    for unit in one.due():
+        one.keep(ended(unit, errors[unit.recipe.rate]))
     assert one.rate == rate and list(one.tried().values()) == said
     assert at_guessing(0.965, 50) and not at_guessing(0.95, 50)
 
 
 def test_a_pilot_that_diverged_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = known(evidence.plan(evidence.FULL), monkeypatch)
-    one = queue.variants["halving"]
-    for unit in (unit for _, unit in one.units(None)):
+    one = known(evidence.plan(evidence.FULL), monkeypatch)[f"{evidence.FULL.name}_halving"]
+    for unit in one.due():
         lost = {"ended": "diverged"} if unit.recipe.rate == 0.02 else {}
-        queue.keep(unit, ended(unit, 20 * unit.recipe.rate) | lost)
+        one.keep(ended(unit, 20 * unit.recipe.rate) | lost)
     assert one.rate == 0.005 and one.tried()["0.02"] == "diverged"
 
 
@@ -345,8 +348,7 @@ def test_a_full_disk_leaves_the_record_before_whole(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(study_queue.records, "write", full)
-    monkeypatch.setattr(study_queue, "run_race", lambda queues, *_: queues[0].due() and full())
+    monkeypatch.setattr(machine, "run_units", lambda variants, *_: variants[0].due() and full())
     with pytest.raises(TrainingError, match="evidence cannot be written .*No space left.*: make room; .* is whole"):
         run_queue(more, asked(tmp_path, data))
     one, other = (plain(records.load("evidence", "tiny_paper", out)) for out in (tmp_path, done))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan
-from alexnet_lib.experiments.running.one_run import Workplace
+from alexnet_lib.experiments.running.on_cifar10 import Workplace
 from alexnet_lib.experiments.running.race import Contender
 from alexnet_lib.network.small.four_layers import SmallNetConfig
 from alexnet_lib.training.fit import TrainSettings
@@ -17,11 +17,11 @@ TINY = Plan(("relu",), ("18pct",), CONDITIONS[:1], seeds=2, passes=2, images=Non
 
 def workplace(tree: Path, folder: Path) -> Workplace:
     """Where a test's runs are made: on one thread, with the images of `tree`, kept in `folder`."""
-    return Workplace(str(tree), None, "cpu", 1, folder)
+    return Workplace(checkpoints=folder, device="cpu", threads=1, data=str(tree))
 
 
 def contender(rates: tuple[float, ...] = (0.003, 0.01, 0.001), seeds: int = 1) -> Contender:
-    return Contender("a", SmallNetConfig(), TrainSettings(rate=1.0, passes=20, target_error=0.25), list(rates), seeds)
+    return Contender("a", seeds, SmallNetConfig(), TrainSettings(rate=1.0, passes=20, target_error=0.25), list(rates))
 
 
 def outcome(

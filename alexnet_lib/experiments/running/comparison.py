@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,8 +24,10 @@ from ...measures.crops import views_error
 from ...system.devices import keep_freed_memory
 from ...training.fit import OnPoint, TrainResult, TrainSettings, error_rate, fit
 from ...training.optimizer import parameter_groups
-from .one_run import STOPPED, Stopped, Workplace, image_set, stop_if_asked
+from . import machine
+from .on_cifar10 import Workplace, image_set
 from .pixels import Scale, fitted_scale, with_noise
+from .pool import STOPPED, Stopped, stop_if_asked
 from .watching import keys_in, watching
 
 HELD_OUT = 5_000
@@ -98,18 +100,19 @@ class Trial:
     def label(self) -> str:
         return f"{self.run} {'pilot ' * self.pilot}rate {self.settings.rate:g} seed {self.seed}"
 
+    @property
+    def turn(self) -> int:
+        """All variants have one seed before any has two."""
+        return self.seed
+
 
 @dataclass
-class Variant:
+class Variant(machine.Variant):
     """One entry of a comparison, and what was run of it so far: pilots by rate, outcomes by seed."""
 
-    run: str
     label: str
     net: NetConfig
     terms: Terms
-    seeds: int
-    pilots: dict[float, dict[str, Any]] = field(default_factory=dict)
-    outcomes: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def due(self, busy: Collection[Trial] = ()) -> list[Trial]:
         """What can start now beside the `busy` trials: the pilots, and when all have ended the seeds."""
@@ -117,7 +120,7 @@ class Variant:
         if len(rates) > 1 and (missing := [rate for rate in rates if rate not in self.pilots]):
             trials = [self._trial(rate, PILOT_SEED, pilot=True) for rate in missing]
         else:
-            trials = [self._trial(self.best_rate(), s) for s in range(self.seeds) if s not in self.outcomes]
+            trials = [self._trial(self.best_rate(), seed) for seed in self.seeds_left()]
         return [trial for trial in trials if trial not in busy]
 
     def _trial(self, rate: float, seed: int, pilot: bool = False) -> Trial:
@@ -131,28 +134,30 @@ class Variant:
             return self.terms.rates[0]
         return min(sorted(self.pilots), key=lambda rate: self.pilots[rate]["held_out_error"])
 
-    def keep(self, trial: Trial, outcome: dict[str, Any]) -> None:
-        """Take the outcome of a trial that was due."""
-        if trial.pilot:
-            self.pilots[trial.settings.rate] = outcome
-        else:
-            self.outcomes[trial.seed] = outcome
-
-    def leader(self) -> None:
-        """No run of a comparison is given up for another's sake."""
-
     @property
     def left(self) -> float:
         """How many passes, at most, are still to run."""
         rates = len(self.terms.rates)
         pilots = (rates - len(self.pilots)) * self.terms.pilot if rates > 1 else 0
-        return pilots + sum(seed not in self.outcomes for seed in range(self.seeds)) * self.terms.passes
+        return pilots + len(self.seeds_left()) * self.terms.passes
 
     def configuration(self) -> dict[str, Any]:
-        """What must be equal for a record to be continued. More seeds may be asked for later."""
         terms = {name: value for name, value in asdict(self.terms).items() if (name, value) not in LATER.items()}
         net = {name: value for name, value in asdict(self.net).items() if value is not None}  # None: as ever
         return {"net": net, "terms": terms, "label": self.label}
+
+    def result(self) -> dict[str, Any]:
+        """Errors by seed at the chosen rate, their mean and spread (sample deviation)."""
+        runs = self.runs()
+        views = {which: [one["views_error"][which] for one in runs] for which in self.terms.views}
+        return {
+            "complete": not self.due(),
+            "rate": self.best_rate() if runs else None,
+            "seeds": sorted(self.outcomes),
+            **machine.errors_of(runs),
+            "diverged": [one["seed"] for one in runs if one["diverged_at"] is not None],
+            "held_out_error": {f"{rate:g}": one["held_out_error"] for rate, one in sorted(self.pilots.items())},
+        } | ({"views_error": views} if views else {})
 
 
 def settings_of(terms: Terms, net: NetConfig, **others: Any) -> TrainSettings:

@@ -4,10 +4,8 @@ was. `binary-codes` and `predictions` are such experiments."""
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,67 +16,62 @@ from ... import records
 from ...data.imagenet.reader import PreparedImages
 from ...system.devices import describe_device, pick_device
 from ...system.files import atomic_path
-from .common import recorded_before
-from .study import Job, Study, checksum
-from .study import dataset as dataset_of
+from . import machine
+from .pool import Outcome
+from .study import Job, Study
 from .study_runs import load_beside, outcome_of
 
-Outcome = dict[str, Any]
 
+class Measures(machine.Variant):
+    """study: whose only variant is the network. name: the record's after the size's. settings: of the measuring, kept
+    with the network's. measure: of one seed's trained network, its outcome and the tensors of it that stay beside the
+    record. summary: of all seeds' outcomes, what came out. told: one line about one of them. kept_of_all: the tensors
+    of every seed stay, not the first's alone."""
 
-@dataclass(frozen=True)
-class Measures:
-    """study: whose only variant is the network. run: the record's name after the size's. settings: of the measuring,
-    kept with the network's. measure: of one seed's trained network, its outcome and the tensors of it that stay beside
-    the record. result: of all seeds' outcomes. said: one line about one of them. kept_of_all: the tensors of every
-    seed stay, not the first's alone."""
-
-    study: Study
-    run: str
-    settings: Mapping[str, Any]
-    measure: Callable[[Job, int], tuple[Outcome, Mapping[str, torch.Tensor]]]
-    result: Callable[[Sequence[Outcome]], dict[str, Any]]
-    said: Callable[[Outcome], str]
-    kept_of_all: bool = False
+    def __init__(
+        self, study: Study, name: str, settings: Mapping[str, Any],
+        measure: Callable[[Job, int], tuple[Outcome, Mapping[str, torch.Tensor]]],
+        summary: Callable[[Sequence[Outcome]], dict[str, Any]], told: Callable[[Outcome], str],
+        kept_of_all: bool = False,
+    ):  # fmt: skip
+        self.study, self.name, self.settings, self.measure = study, name, settings, measure
+        self.summary, self.told, self.kept_of_all = summary, told, kept_of_all
 
     def run_from(self, args: argparse.Namespace) -> list[Path]:
         """Train the networks that are not there, measure each, write the record after each seed; `args` as of all."""
         study, size = self.study, self.study.size(args.full, pick_device(args.device))
-        job = Job.begin(study, size, list(study.variants), out=args.out, data=args.data, device=args.device,
-                        seeds=args.seeds)  # fmt: skip
-        one, run = job.known[0], f"{size.name}_{self.run}"
-        settings = {**one.configuration, **self.settings}
-        before = recorded_before(study.name, run, job.out, settings, checksum(job.images))
-        done = {outcome["seed"]: outcome for outcome in before.get("curves", ())}
-        circumstances = records.circumstances(describe_device(job.device), records.command_line(sys.argv[1:]))
-        path = job.out / study.name / f"{run}.json"
-        left = [seed for seed in range(args.seeds or size.seeds) if seed not in done]
-        if not left:
-            print(f"{study.name}: all of it is recorded in {path}")
+        self.job = job = Job.begin(study, size, list(study.variants), out=args.out, data=args.data, device=args.device,
+                                   seeds=args.seeds)  # fmt: skip
+        self.net, call = job.known[0], job.call
+        super().__init__(f"{size.name}_{self.name}", args.seeds or size.seeds, dataset=self.net.dataset)
+        call.take_up([self])
+        if not call.left([self]):
             return []
-        for seed in left:
+        circumstances = records.circumstances(describe_device(call.device), call.command)
+        for seed in self.due():
             began = time.monotonic()
-            outcome_of(one.recipe, job.place(one.run), seed)
+            outcome_of(self.net.recipe, self.net.place, seed)
             outcome, kept = self.measure(job, seed)
-            done[seed] = {"seed": seed, "pilot": False, **outcome, "seconds": time.monotonic() - began}
+            self.keep({"seed": seed, "pilot": False, **outcome, "seconds": time.monotonic() - began})
             if self.kept_of_all or seed == 0:
-                write_kept(path, seed, kept)
-            records.write(self.record(job, run, settings, done, circumstances), job.out)
-            print(f"seed {seed}: {self.said(done[seed])}")
-            sys.stdout.flush()
+                write_kept(call.folder / f"{self.run}.json", seed, kept)
+            path = records.write(call.record(self, circumstances), call.out)
+            print(f"seed {seed}: {self.told(self.outcomes[seed])}", flush=True)
         return [path]
 
-    def record(
-        self, job: Job, run: str, settings: dict[str, Any], done: Mapping[int, Outcome], circumstances: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The record of the seeds that are done."""
-        outcomes = [done[seed] for seed in sorted(done)]
-        return {
-            "experiment": self.study.name, "run": run, "claims": list(self.study.claims), **circumstances,
-            "configuration": settings, "dataset": dataset_of(job.images), "seeds": sorted(done),
-            "seconds": sum(one["seconds"] for one in outcomes), "curves": outcomes,
-            "result": {"complete": len(done) >= job.size.seeds, "seeds": sorted(done), **self.result(outcomes)},
-        }  # fmt: skip
+    def due(self, busy: Collection[int] = ()) -> list[int]:
+        """The seeds that are left."""
+        return self.seeds_left()
+
+    def configuration(self) -> dict[str, Any]:
+        return {**self.net.configuration(), **self.settings}
+
+    def wanted(self) -> dict[str, Any]:
+        return {}
+
+    def result(self) -> dict[str, Any]:
+        complete = len(self.outcomes) >= self.job.size.seeds
+        return {"complete": complete, "seeds": sorted(self.outcomes), **self.summary(self.runs())}
 
 
 def kept_path(record: Path, seed: int = 0) -> Path:

@@ -1,4 +1,4 @@
-"""Running the units of a race or a comparison in several processes, losing nothing when it is stopped."""
+"""Running training runs in several processes, losing nothing when it is stopped: both sides, ours and the workers'."""
 
 from __future__ import annotations
 
@@ -8,39 +8,65 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
 from ...errors import TrainingError
 from ...system.files import write_text
 from ...system.progress import progress
-from .one_run import Workplace, run_unit, start_worker
-from .race import Contender, Unit
+
+if TYPE_CHECKING:
+    from .machine import Variant
 
 NOTICE_CTRL_C = 0.5  # seconds until a Ctrl-C is seen
+Outcome = dict[str, Any]
 
 
-def run_race(
-    contenders: Sequence[Contender], place: Workplace, jobs: int, record: Callable[[Contender], None],
-    work: Callable[[Unit, Workplace], dict[str, Any]] = run_unit,
+class Unit(Protocol):
+    """One training run, as a worker is given it: hashable, and the same whenever it is made again.
+
+    run: the record that it goes into. turn: those of a lower turn start first.
+    """
+
+    run: str
+    label: str
+    turn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """What every worker needs: the folder for the runs under way, the device, and how many threads a run."""
+
+    checkpoints: Path
+    device: str
+    threads: int
+
+    def leader_of(self, run: str) -> Path:
+        """The file that holds the course of the best run in the sweep of `run`, once one has met the target."""
+        return self.checkpoints / f"{run}.leader"
+
+
+def run_units(
+    variants: Sequence[Variant], place: Workplace, jobs: int, record: Callable[[Variant, Outcome], None],
+    work: Callable[[Unit, Workplace], Outcome],
 ) -> bool:  # fmt: skip
-    """Run all that is due, `jobs` units at a time, first contenders first; `record` is called after every unit.
+    """Run all that is due, `jobs` units at a time: the lowest turn first, of one turn the first variants.
 
-    `work` turns a unit into its outcome, in a worker process. Whatever has a `run`, and `due`, `keep` and `leader` as
-    Contender has them, can stand in for one.
-
-    Returns True when everything was run, False when Ctrl-C ended it: what was finished is recorded by then, and the
-    units under way have left checkpoints to go on from. So they have when one unit fails, whose error is raised.
+    `work` turns a unit into its outcome, in a worker process; `record` is called after every one. Returns True when
+    everything was run, False when Ctrl-C ended it: what was finished is recorded by then, and the units under way have
+    left checkpoints to go on from. So they have when one unit fails, whose error is raised.
     """
     place.checkpoints.mkdir(parents=True, exist_ok=True)
-    for contender in contenders:
-        _tell_best(contender, place)
+    for variant in variants:
+        _tell_best(variant, place)
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     with (
@@ -49,14 +75,14 @@ def run_race(
         progress(total=0, unit="run") as bar,
     ):
         try:
-            everything = _Race(contenders, place, jobs, record, work, pool, stop, ctrl_c, bar).run()
+            everything = _Pool(variants, place, jobs, record, work, pool, stop, ctrl_c, bar).run()
         except BrokenProcessPool as error:
             raise TrainingError(
                 "a training process was ended from outside, perhaps for want of memory; try fewer --jobs: "
                 "the same command goes on from here"
             ) from error
     if everything:
-        _clean_up(contenders, place)
+        _clean_up(variants, place)
     return everything
 
 
@@ -79,19 +105,19 @@ class _CtrlC:
 
 
 @dataclass
-class _Race:
+class _Pool:
     """The units under way, and the bar that shows them."""
 
-    contenders: Sequence[Contender]
+    variants: Sequence[Variant]
     place: Workplace
     jobs: int
-    record: Callable[[Contender], None]
-    work: Callable[[Unit, Workplace], dict[str, Any]]
+    record: Callable[[Variant, Outcome], None]
+    work: Callable[[Unit, Workplace], Outcome]
     pool: concurrent.futures.Executor
     stop: Event
     ctrl_c: _CtrlC
     bar: tqdm
-    under_way: dict[concurrent.futures.Future, tuple[Contender, Unit]] = field(default_factory=dict)
+    under_way: dict[concurrent.futures.Future, tuple[Variant, Unit]] = field(default_factory=dict)
 
     def run(self) -> bool:
         """True when all was run, False when Ctrl-C came; at any end, what is under way ends at its next point."""
@@ -115,42 +141,43 @@ class _Race:
         self.bar.set_postfix_str(", ".join(unit.label for _, unit in self.under_way.values())[:100])
         return bool(self.under_way)
 
-    def _waiting(self) -> list[tuple[Contender, Unit]]:
+    def _waiting(self) -> list[tuple[Variant, Unit]]:
         busy = {unit for _, unit in self.under_way.values()}
-        return [(contender, unit) for contender in self.contenders for unit in contender.due(busy)]
+        waiting = [(variant, unit) for variant in self.variants for unit in variant.due(busy)]
+        return sorted(waiting, key=lambda pair: pair[1].turn)
 
     def keep(self, when: str, seconds: float | None = None) -> None:
         """Wait until one unit or all have ended, and record them; then raise the first error, if one failed."""
         done, _ = concurrent.futures.wait(self.under_way, timeout=seconds, return_when=when)
         failures = []
         for future in done:
-            contender, unit = self.under_way.pop(future)
+            variant, _ = self.under_way.pop(future)
             if future.exception() is not None:
                 failures.append(future.exception())
             elif future.result()["ended"] != "stopped":
-                self._keep_one(contender, unit, future.result())
+                self._keep_one(variant, future.result())
         if failures:
             raise failures[0]
 
-    def _keep_one(self, contender: Contender, unit: Unit, outcome: dict[str, Any]) -> None:
-        contender.keep(unit, outcome)
-        _tell_best(contender, self.place)
-        self.record(contender)
+    def _keep_one(self, variant: Variant, outcome: Outcome) -> None:
+        variant.keep(outcome)
+        _tell_best(variant, self.place)
+        self.record(variant, outcome)
         self.bar.update()
 
 
-def _tell_best(contender: Contender, place: Workplace) -> None:
+def _tell_best(variant: Variant, place: Workplace) -> None:
     """Let the runs of a sweep know the course of the best of it, if one has come to the target."""
-    path, leader = place.leader_of(contender.run), contender.leader()
+    path, leader = place.leader_of(variant.run), variant.leader()
     if leader is None:
         path.unlink(missing_ok=True)
     else:
         write_text(path, json.dumps({"target_passes": leader["target_passes"], **leader["curve"]}))
 
 
-def _clean_up(contenders: Sequence[Contender], place: Workplace) -> None:
-    for contender in contenders:
-        place.leader_of(contender.run).unlink(missing_ok=True)
+def _clean_up(variants: Sequence[Variant], place: Workplace) -> None:
+    for variant in variants:
+        place.leader_of(variant.run).unlink(missing_ok=True)
     if not any(place.checkpoints.iterdir()):
         place.checkpoints.rmdir()
 
@@ -171,10 +198,32 @@ def default_jobs(device: str) -> int:
     return cores if device == "cpu" else max(1, min(12, cores - 2))
 
 
-def settings_of(contender: Contender) -> dict[str, Any]:
-    """The part of a contender that must be equal for a record to be continued."""
-    settings = asdict(contender.settings)
-    settings.pop("rate")
-    if settings["reflect"]:  # a later field: records made before it still fit
-        del settings["reflect"]
-    return {"net": asdict(contender.net), "settings": settings}
+class Stopped(Exception):
+    """The runs are to end; what a run had saved by then stays. Raised and caught within a worker process."""
+
+
+STOPPED = {"ended": "stopped"}  # the outcome of a run that was
+_stop: Event | None = None
+
+
+def asked_to_stop() -> bool:
+    """In a worker process: whether the runs are to end."""
+    return _stop is not None and _stop.is_set()
+
+
+def stop_if_asked() -> None:
+    """In a worker process: raise Stopped when the runs are to end."""
+    if asked_to_stop():
+        raise Stopped
+
+
+def start_worker(stop: Event) -> None:
+    """In a worker process: keep the flag that ends its runs, and end with the process that started it."""
+    global _stop
+    _stop = stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,25 +1,40 @@
 """Races to a training error: for each contender a learning-rate sweep, then several seeds at the best rate.
 
-The machinery behind `relu_vs_tanh`: it knows what a contender still has to run, and turns what was run into a record.
-A rate is the best when its sweep run met the target in the fewest passes, or, where none did, when it came lowest. A
-best rate at the edge of its grid extends the grid, so that a winner always has a slower neighbour on both sides.
+A race is a comparison that stops at a target. A rate is the best when its sweep run met the target in the fewest
+passes, or, where none did, when it came lowest. A best rate at the edge of its grid extends the grid, so that a winner
+always has a slower neighbour on both sides.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from ...network.small.four_layers import SmallNetConfig
-from ...training.fit import TrainSettings
+import torch
+
+from ...augment import PixelScale
+from ...errors import TrainingError
+from ...network.small.four_layers import SmallNet, SmallNetConfig
+from ...system.devices import keep_freed_memory
+from ...training.fit import TrainResult, TrainSettings, error_rate, fit
+from .machine import Variant
+from .on_cifar10 import Workplace, image_set
+from .pool import STOPPED, Stopped, stop_if_asked
 
 SWEEP_SEED = 0
 THRESHOLDS = (0.50, 0.45, 0.40, 0.35, 0.30, 0.25)
 MOST_EXTENSIONS = 3
 RATE_STEP = math.sqrt(10)
+# A run whose error is still that of guessing after so many passes is given up: it is at a rate too low or too high.
+STUCK_AFTER, STUCK_ERROR = 6, 0.88
+# So is one that after this many passes lies this far behind the leader of its sweep at the same pass.
+BEHIND_AFTER, BEHIND_BY = 8, 0.05
 
 
 @dataclass(frozen=True)
@@ -35,17 +50,19 @@ class Unit:
     def label(self) -> str:
         return f"{self.run} rate {self.settings.rate:g} seed {self.seed}"
 
+    @property
+    def turn(self) -> int:
+        """Every contender's sweep comes before any other seed."""
+        return self.seed
+
 
 @dataclass
-class Contender:
+class Contender(Variant):
     """One entry of the race, and the outcomes it has so far: {(rate, seed): outcome}."""
 
-    run: str
     net: SmallNetConfig
     settings: TrainSettings
     rates: list[float]
-    seeds: int
-    outcomes: dict[tuple[float, int], dict[str, Any]] = field(default_factory=dict)
     extensions: int = 0
 
     def due(self, busy: Collection[Unit] = ()) -> list[Unit]:
@@ -66,12 +83,28 @@ class Contender:
         return [unit for unit in units if unit not in busy]
 
     def _unit(self, rate: float, seed: int) -> Unit:
-        settings = TrainSettings(**{**asdict(self.settings), "rate": rate})
-        return Unit(self.run, self.net, settings, seed)
+        return Unit(self.run, self.net, replace(self.settings, rate=rate), seed)
 
-    def keep(self, unit: Unit, outcome: dict[str, Any]) -> None:
-        """Take the outcome of a unit that was due."""
-        self.outcomes[unit.settings.rate, unit.seed] = outcome
+    def keep(self, outcome: dict[str, Any]) -> None:
+        """As `Variant`; a rate beyond the grid was an extension of it."""
+        rate = outcome["rate"]
+        self.outcomes[rate, outcome["seed"]] = outcome
+        if rate not in self.rates:
+            self.rates.append(rate)
+            self.extensions += 1
+
+    def kept(self) -> list[dict[str, Any]]:
+        return [self.outcomes[key] for key in sorted(self.outcomes)]
+
+    def configuration(self) -> dict[str, Any]:
+        settings = asdict(self.settings)
+        settings.pop("rate")
+        if settings["reflect"]:  # a later field: records made before it still fit
+            del settings["reflect"]
+        return {"net": asdict(self.net), "settings": settings}
+
+    def wanted(self) -> dict[str, Any]:
+        return {"rates": sorted(self.rates), **super().wanted()}
 
     def swept(self) -> list[float]:
         """All rates that the sweep has tried, lowest first."""
@@ -104,6 +137,26 @@ class Contender:
         best = self.best_rate()
         return [self.outcomes[rate, seed] for rate, seed in sorted(self.outcomes) if rate == best]
 
+    def result(self) -> dict[str, Any]:
+        """Per threshold the passes of each seed at the best rate, and the sweep's figures."""
+        target = self.settings.target_error
+        runs = self.runs()
+        reached = [o["target_passes"] for o in runs if o["target_passes"] is not None]
+        return {
+            "target_error": target,
+            "best_rate": self.best_rate(),
+            "seeds_run": len(runs),
+            "seeds_wanted": self.seeds,
+            "sweep_done": self.sweep_done(),
+            "complete": not self.due(),
+            "target_passes": [o["target_passes"] for o in runs],
+            "median_passes": statistics.median(reached) if len(reached) == len(runs) else None,
+            "lowest_error": [_finite(lowest_error(o)) for o in runs],
+            "test_error": [o["test_error"] for o in runs],
+            "passes_to": {f"{t:.2f}": [passes_to(o, t) for o in runs] for t in THRESHOLDS if t >= target},
+            "sweep": [_sweep_row(rate, self.outcomes[rate, SWEEP_SEED]) for rate in self.swept()],
+        }
+
 
 def merit(outcome: dict[str, Any]) -> tuple[float, float]:
     """Smaller is better: passes to the target, then the lowest training error of a whole pass."""
@@ -133,26 +186,6 @@ def tidy_rate(rate: float) -> float:
     return float(f"{3 if half else 1}e{decade}")
 
 
-def summarise(contender: Contender, target: float) -> dict[str, Any]:
-    """What a record says came out: per threshold the passes of each seed at the best rate, and the sweep's figures."""
-    runs = contender.runs()
-    reached = [o["target_passes"] for o in runs if o["target_passes"] is not None]
-    return {
-        "target_error": target,
-        "best_rate": contender.best_rate(),
-        "seeds_run": len(runs),
-        "seeds_wanted": contender.seeds,
-        "sweep_done": contender.sweep_done(),
-        "complete": not contender.due(),
-        "target_passes": [o["target_passes"] for o in runs],
-        "median_passes": statistics.median(reached) if len(reached) == len(runs) else None,
-        "lowest_error": [_finite(lowest_error(o)) for o in runs],
-        "test_error": [o["test_error"] for o in runs],
-        "passes_to": {f"{t:.2f}": [passes_to(o, t) for o in runs] for t in THRESHOLDS if t >= target},
-        "sweep": [_sweep_row(rate, contender.outcomes[rate, SWEEP_SEED]) for rate in contender.swept()],
-    }
-
-
 def _sweep_row(rate: float, outcome: dict[str, Any]) -> dict[str, Any]:
     return {
         "rate": rate,
@@ -165,3 +198,70 @@ def _sweep_row(rate: float, outcome: dict[str, Any]) -> dict[str, Any]:
 
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
+
+
+def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
+    """Train one unit and say how it went; a run that another rate has beaten ends as "abandoned"."""
+    torch.set_num_threads(place.threads)
+    keep_freed_memory()
+    train, test = (image_set(split, place.data, place.images) for split in ("train", "test"))
+    scale = PixelScale.fit(train.images, unit.net.pixels)
+    net = SmallNet(unit.net, seed=unit.seed)
+    checkpoint = place.checkpoints / f"{unit.label.replace(' ', '_')}.pt"
+    diverged_at, began = None, time.perf_counter()
+    try:
+        result = fit(
+            net, train.images, train.labels, unit.settings, scale, seed=unit.seed, device=place.device,
+            label=unit.label, checkpoint=checkpoint, on_point=_referee(unit, place.leader_of(unit.run)),
+        )  # fmt: skip
+        if result.ended in ("target", "cap"):
+            result.test_error = error_rate(net, test.images, test.labels, scale, place.device)
+    except Stopped:
+        return STOPPED
+    except TrainingError as error:
+        if error.step is None:
+            raise
+        diverged_at, result = error.step, TrainResult(ended="diverged", seconds=time.perf_counter() - began)
+    checkpoint.unlink(missing_ok=True)
+    return outcome_of(unit, result, diverged_at, place)
+
+
+def _referee(unit: Unit, leader: Path) -> Callable[[dict[str, float]], bool]:
+    """Says, at each point of a sweep's run, whether to give it up; ends any run when the race is stopped."""
+
+    def give_up(point: dict[str, float]) -> bool:
+        stop_if_asked()
+        if unit.seed != SWEEP_SEED:
+            return False
+        if point["passes"] >= STUCK_AFTER and point["pass_error"] > STUCK_ERROR:
+            return True
+        return leader.exists() and cannot_win(point, json.loads(leader.read_text(encoding="utf-8")))
+
+    return give_up
+
+
+def cannot_win(point: dict[str, float], leader: dict[str, Any]) -> bool:
+    """Whether a sweep's run at `point` has used more passes than its leader needed, or has fallen far behind it.
+
+    leader: target_passes, and its course as the lists passes and pass_error.
+    """
+    if point["passes"] > leader["target_passes"]:
+        return True
+    course = dict(zip(leader["passes"], leader["pass_error"], strict=True))
+    ahead = course.get(point["passes"], point["pass_error"])
+    return point["passes"] >= BEHIND_AFTER and point["pass_error"] > ahead + BEHIND_BY
+
+
+def outcome_of(unit: Unit, result: TrainResult, diverged_at: int | None, place: Workplace) -> dict[str, Any]:
+    """The outcome as a record keeps it."""
+    return {
+        "rate": unit.settings.rate,
+        "seed": unit.seed,
+        "ended": result.ended,
+        "target_passes": result.target_passes,
+        "test_error": result.test_error,
+        "diverged_at": diverged_at,
+        "seconds": result.seconds,
+        "threads": place.threads,
+        "curve": {key: [point[key] for point in result.curve] for key in ("passes", "pass_error", "loss")},
+    }

@@ -1,6 +1,6 @@
 """Experiments on Tiny ImageNet with the whole network: recipes that differ in one thing, a record a variant.
 
-Each variant is trained by `training.engine`, as `python -m alexnet_lib train` does, in a folder of its own
+Each variant is trained by `training.loop`, as `python -m alexnet_lib train` does, in a folder of its own
 (`study_runs`): a study that is stopped goes on where it was. Errors are of the weights at the end, as the paper's
 are. Used by the experiments tiny-imagenet, ablations, sixth-conv and ensemble.
 """
@@ -8,9 +8,8 @@ are. Used by the experiments tiny-imagenet, ablations, sixth-conv and ensemble.
 from __future__ import annotations
 
 import argparse
-import statistics
-import sys
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from ...data import tiny_imagenet
 from ...data.image_set import data_root
 from ...data.imagenet.preparation import prepare
 from ...data.imagenet.reader import PreparedImages
-from ...errors import DataError, SettingError
-from ...measures.kernels import kernel_table
-from ...system.devices import describe_device, keep_freed_memory, pick_device
+from ...errors import DataError
+from ...system.devices import pick_device
 from ...training.recipes import START_2012, Recipe, named
 from ...training.speed import stepped
-from .common import recorded_before, writable
-from .study_runs import Workplace, final_kernels, kernels_file, outcome_of
+from . import machine
+from .machine import Call, chosen_of, errors_of, writable
+from .pool import Workplace
+from .study_runs import Place, Unit, run_unit
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,10 @@ class Study:
 
     def run_from(self, args: argparse.Namespace) -> list[Path]:
         """The command line's entry: `args` has full, out, data, device, jobs, seeds and only."""
-        wanted = args.only.split(",") if args.only else list(self.variants)
-        if unknown := [name for name in wanted if name not in self.variants]:
-            raise SettingError(f"--only: {unknown[0]!r} is not known; use {', '.join(self.variants)}")
+        wanted = chosen_of(args.only, list(self.variants))
         size = self.size(args.full, pick_device(args.device))
-        return run(self, size, wanted, out=args.out, data=args.data, device=args.device, seeds=args.seeds)
+        return run(self, size, wanted, out=args.out, data=args.data, device=args.device, seeds=args.seeds,
+                   jobs=args.jobs)  # fmt: skip
 
     def size(self, full: bool, device: torch.device) -> Size:
         """The size that a call with or without --full runs on that device."""
@@ -120,116 +119,110 @@ def prepared(size: Size, data: str | None, folder: Path) -> Path:
 
 def run(
     study: Study, size: Size, variants: list[str], *, out: Path | None = None, data: str | None = None,
-    device: str = "auto", seeds: int | None = None, command: str | None = None,
+    device: str = "auto", seeds: int | None = None, jobs: int | None = None, command: str | None = None,
 ) -> list[Path]:  # fmt: skip
     """Train what is not recorded yet, a record a variant after each seed; the paths that were written.
 
     First one seed of every variant, then the next. DataError: no Tiny ImageNet. RecordError: a record in `out` that is
     of other settings or images.
     """
-    job = Job.begin(study, size, variants, out=out, data=data, device=device, seeds=seeds)
-    return job.train(command or records.command_line(sys.argv[1:]))
+    return Job.begin(
+        study, size, variants, out=out, data=data, device=device, seeds=seeds, jobs=jobs, command=command
+    ).train()
 
 
 @dataclass
 class Job:
-    """A study about to run: what is known, and what waits."""
+    """A study about to run: what is known of its variants, its images and the folder where they are prepared."""
 
     study: Study
     size: Size
+    call: Call
     images: PreparedImages
     folder: Path
-    out: Path
-    device: torch.device
     known: list[KnownVariant]
-    waiting: list[tuple[int, KnownVariant]]
 
     @classmethod
     def begin(
         cls, study: Study, size: Size, variants: list[str], *, out: Path | None, data: str | None, device: str,
-        seeds: int | None,
+        seeds: int | None, jobs: int | None = None, command: str | None = None,
     ) -> Job:  # fmt: skip
-        chosen, out = pick_device(device), Path(out) if out is not None else records.recorded_root()
-        if chosen.type == "cpu":
-            keep_freed_memory()
-        folder = prepared(size, data, writable(out / ".imagenet"))
+        if jobs is None and pick_device(device).type == "cuda":
+            jobs = 1  # one run has a GPU to itself
+        call = Call.of(study.name, study.claims, out=out, device=device, jobs=jobs, command=command)
+        work = writable(call.out / ".imagenet")
+        folder = prepared(size, data, work)
         images = PreparedImages(folder, "train")
-        known = [KnownVariant(study, size, name, images, out, seeds or size.seeds) for name in variants]
-        waiting = [(seed, one) for seed in range(seeds or size.seeds) for one in known if seed not in one.done]
-        return cls(study, size, images, folder, out, chosen, known, waiting)
+        known = []
+        for name in variants:
+            place = Place(folder, work / "runs" / f"{size.name}_{name}", call.device)  # shared by alike studies
+            snapshots = study.snapshots if name == variants[0] else 0
+            known.append(KnownVariant(study, size, name, images, place, seeds or size.seeds, call.folder, snapshots))
+        return cls(study, size, call, images, folder, known)
 
-    def train(self, command: str) -> list[Path]:
+    @property
+    def device(self) -> torch.device:
+        return self.call.device
+
+    def train(self) -> list[Path]:
         """Train what waits, a record a variant after each seed; the paths that were written."""
-        if not self.waiting:
-            print(f"{self.study.name}: all of it is recorded in {self.out / self.study.name}")
+        self.call.take_up(self.known)
+        if not self.call.left(self.known):
             return []
-        circumstances = records.circumstances(describe_device(self.device), command)
         self.announce()
-        written = {}
-        for seed, one in self.waiting:
-            one.done[seed] = outcome_of(one.recipe, self.place(one.run), seed)
-            if self.study.kernels:
-                one.done[seed] |= {"kernels": kernel_table(final_kernels(self.place(one.run), seed))}
-                kernels_file(self.place(one.run), seed, one.path, self.moments(one) if seed == 0 else ())
-            written[one.run] = records.write(one.record(circumstances), self.out)
-            error, ten = one.done[seed]["test_error"], one.done[seed]["views_error"]["ten"]
-            print(f"{one.run}, seed {seed}: top-1 error {error:.2%}, by ten views {ten:.2%}")
-            sys.stdout.flush()
-        return list(written.values())
-
-    def moments(self, one: KnownVariant) -> list[int]:
-        """After which passes a variant's kernels are kept."""
-        count = self.study.snapshots if one is self.known[0] else 0
-        return sorted({round(one.recipe.passes * (i / (count - 1)) ** 2) for i in range(count)})
-
-    def place(self, run: str) -> Workplace:
-        """Where a variant's runs are trained; studies that train the same share them."""
-        return Workplace(self.folder, self.out / ".imagenet" / "runs" / run, self.device)
+        place = Workplace(checkpoints=self.call.work, device=str(self.device), threads=self.call.threads)
+        return self.call.run(self.known, place, run_unit)
 
     def announce(self) -> None:
         """Print the plan: data, passes, seeds, and how long it will take."""
-        recipe, images = self.waiting[0][1].recipe, self.images
-        shown = f"{len(images):,} training images of {len(images.classes)} classes"
-        print(f"{self.study.name}, {self.size.name}: Tiny ImageNet, {shown}, {images.side} pixels, cropped to "
-              f"{recipe.net.input_size}; {describe_device(self.device)}")  # fmt: skip
+        waiting = [one for one in self.known for _ in one.due()]
+        recipe, images = waiting[0].recipe, self.images
         steps = stepped(images, recipe, 3, self.device)
         steps()
         began = time.perf_counter()
         speed = steps() / (time.perf_counter() - began)
-        minutes = sum(one.recipe.passes for _, one in self.waiting) * len(images) / speed / 60
-        print(f"{len(self.known)} variant(s), {len(self.waiting)} run(s) of at most {recipe.passes} passes; about "
-              f"{minutes:,.0f} minutes for their steps, by the speed measured just now")  # fmt: skip
-        sys.stdout.flush()
+        minutes = sum(one.recipe.passes for one in waiting) * len(images) / speed / self.call.jobs / 60
+        self.call.announce(
+            f"{self.study.name}, {self.size.name}: Tiny ImageNet, {len(images):,} training images of "
+            f"{len(images.classes)} classes, {images.side} pixels, cropped to {recipe.net.input_size}",
+            f"{len(self.known)} variant(s), {len(waiting)} run(s) of at most {recipe.passes} passes; about "
+            f"{minutes:,.0f} minutes for their steps, by the speed measured just now",
+        )
 
 
-class KnownVariant:
-    """One variant at one size: its recipe, and what is known of its seeds."""
+class KnownVariant(machine.Variant):
+    """One variant at one size: its recipe, where it is trained, and what is known of its seeds. snapshots: at how many
+    moments its first seed's kernels are kept."""
 
-    def __init__(self, study: Study, size: Size, name: str, images: PreparedImages, out: Path, seeds: int):
-        self.study, self.size, self.images, self.seeds = study, size, images, seeds
-        self.run, self.recipe = f"{size.name}_{name}", study.recipe_of(name, size)
-        self.path = out / study.name / f"{self.run}.json"
-        self.configuration = {"recipe": self.recipe.plain(), "side": images.side, "classes": list(images.classes)}
-        before = recorded_before(study.name, self.run, out, self.configuration, checksum(images))
-        self.done = {outcome["seed"]: outcome for outcome in before.get("curves", ())}
+    def __init__(
+        self, study: Study, size: Size, name: str, images: PreparedImages, place: Place, seeds: int, folder: Path,
+        snapshots: int,
+    ):  # fmt: skip
+        super().__init__(f"{size.name}_{name}", seeds, dataset=dataset(images))
+        self.recipe, self.images, self.place, self.snapshots = study.recipe_of(name, size), images, place, snapshots
+        self.kernels = folder / f"{self.run}.json" if study.kernels else None
 
-    def record(self, circumstances: dict[str, Any]) -> dict[str, Any]:
-        """The record as it stands."""
-        runs = [self.done[seed] for seed in sorted(self.done)]
-        errors = [one["test_error"] for one in runs]
+    def configuration(self) -> dict[str, Any]:
+        return {"recipe": self.recipe.plain(), "side": self.images.side, "classes": list(self.images.classes)}
+
+    def due(self, busy: Collection[Unit] = ()) -> list[Unit]:
+        return [unit for unit in map(self._unit, self.seeds_left()) if unit not in busy]
+
+    def _unit(self, seed: int) -> Unit:
+        count = self.snapshots if seed == 0 else 0
+        moments = {round(self.recipe.passes * (i / (count - 1)) ** 2) for i in range(count)}  # early ones closer
+        return Unit(self.run, self.recipe, seed, self.place, self.kernels, tuple(sorted(moments)))
+
+    def result(self) -> dict[str, Any]:
+        runs = self.runs()
         views = {which: [one["views_error"][which] for one in runs] for which in runs[0]["views_error"]}
         top5 = {which: [one["top5_error"][which] for one in runs] for which in runs[0]["top5_error"]}
-        return {
-            "experiment": self.study.name, "run": self.run, "claims": list(self.study.claims), **circumstances,
-            "configuration": {**self.configuration, "seeds_wanted": self.seeds}, "dataset": dataset(self.images),
-            "seeds": sorted(self.done), "seconds": sum(one["seconds"] for one in runs), "curves": runs,
-            "result": {
-                "complete": len(runs) >= self.seeds, "seeds": sorted(self.done), "rate": self.recipe.rate,
-                "test_error": errors, "training_error": [one["training_error"] for one in runs],
-                "views_error": views, "top5_error": top5, "mean_test_error": statistics.mean(errors),
-                "spread_test_error": statistics.stdev(errors) if len(errors) > 1 else None,
-            },
-        }  # fmt: skip
+        return {"complete": len(runs) >= self.seeds, "seeds": sorted(self.outcomes), "rate": self.recipe.rate,
+                "views_error": views, "top5_error": top5, **errors_of(runs)}  # fmt: skip
+
+    def said(self, outcome: machine.Outcome) -> str:
+        error, ten = outcome["test_error"], outcome["views_error"]["ten"]
+        return f"{self.run}, seed {outcome['seed']}: top-1 error {error:.2%}, by ten views {ten:.2%}"
 
 
 def checksum(images: PreparedImages) -> str:

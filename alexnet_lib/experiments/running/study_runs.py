@@ -16,19 +16,22 @@ from safetensors.torch import load_file, save
 from ... import records
 from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError
+from ...measures.kernels import kernel_table
 from ...network.alexnet import AlexNet
+from ...system.devices import keep_freed_memory
 from ...system.files import atomic_path, write_text
 from ...training.evaluation import count_errors
 from ...training.loop import Cadence, Training, asked_to_stop
 from ...training.recipes import Recipe
 from ...training.run_folder import RunFolder, read_log, run_identity
+from . import pool
 
 OUTCOME, FINAL, KERNELS = "outcome.json", "final", "kernels"
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """What a run needs: the prepared images, the folder for the runs of its variant, and the device."""
+class Place:
+    """Where a variant is trained: the prepared images, the folder for its runs, and the device."""
 
     prepared: Path
     runs: Path
@@ -39,7 +42,43 @@ class Workplace:
         return self.runs / f"seed-{seed}"
 
 
-def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Unit:
+    """One training run. kernels: the record beside which its first-layer kernels stay (None: none do), with those of
+    after so many `moments` passes."""
+
+    run: str
+    recipe: Recipe
+    seed: int
+    place: Place
+    kernels: Path | None = None
+    moments: tuple[int, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{self.run} seed {self.seed}"
+
+    @property
+    def turn(self) -> int:
+        """All variants have one seed before any has two."""
+        return self.seed
+
+
+def run_unit(unit: Unit, place: pool.Workplace) -> pool.Outcome:
+    """Train a unit in this process, taken up where it was, measure it, and say how it went."""
+    torch.set_num_threads(place.threads)
+    keep_freed_memory()
+    try:
+        outcome = outcome_of(unit.recipe, unit.place, unit.seed)
+    except KeyboardInterrupt:
+        return pool.STOPPED
+    if unit.kernels is not None:
+        outcome |= {"kernels": kernel_table(final_kernels(unit.place, unit.seed))}
+        kernels_file(unit.place, unit.seed, unit.kernels, unit.moments)
+    return outcome
+
+
+def outcome_of(recipe: Recipe, place: Place, seed: int) -> dict[str, Any]:
     """Train to the end, taken up where it was, and measure: what a record keeps of the run.
 
     Raises KeyboardInterrupt, with the state saved, if it is asked to stop.
@@ -51,7 +90,7 @@ def outcome_of(recipe: Recipe, place: Workplace, seed: int) -> dict[str, Any]:
         if (folder / OUTCOME).is_file():
             return json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
         training = Training(recipe, images, val, seed, place.device, run_folder, cadence=Cadence(log=20, minutes=2.0))
-        training.should_stop = lambda: bool(asked)
+        training.should_stop = lambda: bool(asked) or pool.asked_to_stop()
         keep_kernels(training)
         if training.run() == "stopped":
             print(f"stopped in {folder}; the same command goes on from here")
@@ -83,7 +122,7 @@ def measured(training: Training, log: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def final_net(recipe: Recipe, place: Workplace, seed: int, classes: int) -> AlexNet:
+def final_net(recipe: Recipe, place: Place, seed: int, classes: int) -> AlexNet:
     """The network of a run that has ended, in evaluation mode on the device."""
     net = AlexNet(recipe.net, classes, seed=0)
     net.load_state_dict(load_file(place.folder(seed) / f"{FINAL}.safetensors"))
@@ -106,12 +145,12 @@ def keep_kernels(training: Training) -> None:
     write(0)  # the starting weights; a checkpoint is loaded later
 
 
-def final_kernels(place: Workplace, seed: int) -> torch.Tensor:
+def final_kernels(place: Place, seed: int) -> torch.Tensor:
     """The first-layer kernels of a run that has ended, (n, 3, height, width)."""
     return load_file(place.folder(seed) / f"{FINAL}.safetensors")["conv1.weight"]
 
 
-def kernels_file(place: Workplace, seed: int, record: Path, passes: Sequence[int] = ()) -> Path:
+def kernels_file(place: Place, seed: int, record: Path, passes: Sequence[int] = ()) -> Path:
     """Write a run's first-layer kernels, float16, beside its record: what Figure 3 of the paper shows; the path.
 
     passes: after which they are kept besides, as "pass-0", "pass-1", ... RecordError: the run did not keep those.

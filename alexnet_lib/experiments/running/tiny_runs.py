@@ -33,7 +33,7 @@ from ...training.recipes import Recipe
 from ...training.run_folder import RunFolder, read_log, run_identity
 from ...training.schedule import DROPPED
 from ...training.seeds import Share
-from .one_run import asked_to_stop
+from . import pool
 
 TRAIN, TUNE, TEST = "train", "tune", "test"  # the splits: learned from, rates and schedules judged by, counted on
 OUTCOME, STAGE = "outcome.json", "stage-"
@@ -46,7 +46,7 @@ class Unit:
     is kept of it. start: weights to begin from, their last layer aside (None: drawn by the seed). answers: keep every
     test image's softmax by ten views. weights: the file that keeps the first seed's weights. branches: the folder for
     the state at each drop of the rate. branch: such a state, to go on from without that drop, at the recipe's rate.
-    images: the prepared set's folder."""
+    images: the prepared set's folder. turn: units of a lower turn come first."""
 
     run: str
     recipe: Recipe
@@ -58,24 +58,18 @@ class Unit:
     weights: Path | None = None
     branches: Path | None = None
     branch: Path | None = None
+    turn: int = 0
 
     @property
     def label(self) -> str:
         return f"{self.run}{'_pilot' * self.pilot}_rate-{self.recipe.rate:g}_seed-{self.seed}"
 
 
-@dataclass(frozen=True)
-class Workplace:
-    """What every process needs: the folder of the records, that of the runs under way, the device, threads a run."""
+@dataclass(frozen=True, kw_only=True)
+class Workplace(pool.Workplace):
+    """records: the folder of the records, beside which what is kept of a run stays."""
 
     records: Path
-    checkpoints: Path
-    device: str
-    threads: int
-
-    def leader_of(self, run: str) -> Path:
-        """Where `pool.run_race` keeps the best of a sweep; these runs have none."""
-        return self.checkpoints / f"{run}.leader"
 
 
 def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
@@ -94,7 +88,7 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
             return json.loads(outcome.read_text(encoding="utf-8"))
         training = Training(unit.recipe, sets[TRAIN], sets[TUNE], unit.seed, torch.device(place.device), folder,
                             cadence=Cadence(minutes=2.0))  # fmt: skip
-        training.should_stop, training.measure = asked_to_stop, watching(training)
+        training.should_stop, training.measure = pool.asked_to_stop, watching(training)
         if not folder.saved():
             begin(unit, training)
         if unit.branches:

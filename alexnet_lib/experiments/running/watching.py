@@ -17,8 +17,8 @@ from torch import nn
 from ...augment import centre
 from ...data.image_set import ImageSet
 from ...training.fit import EVALUATION_BATCH
-from .one_run import stop_if_asked
 from .pixels import Scale
+from .pool import stop_if_asked
 
 # What a watched run's curve holds beside `passes`, `pass_error` and `loss`, all of centre crops, in evaluation.
 WATCHED = ("watched_training_error", "watched_training_loss", "watched_test_error", "watched_test_loss")
