@@ -20,12 +20,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..augment import PixelScale, random_crop_reflect
-from ..errors import SettingError, TrainingError
+from ..errors import SettingError
 from ..network.dropout import seed_dropout
 from ..system.progress import progress as progress_bar
 from . import checkpoints
 from .optimizer import PaperSGD, check_rate
 from .schedule import STOP, Schedule
+from .tally import Tally
 
 EVALUATION_BATCH = 500
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} passes [{elapsed}<{remaining}{postfix}]"
@@ -102,53 +103,6 @@ def make_batches(
         yield batch, labels[chosen]
 
 
-class _Tally:
-    """Counts wrong answers and losses on the device; asks the device for numbers only when a point is due.
-
-    `recent` holds (wrong, seen) of the last points, as many as make up a whole pass.
-    """
-
-    def __init__(self, device: torch.device, steps: int, batch_size: int, recent: list[tuple[float, int]]):
-        self.wrong = torch.zeros((), device=device)
-        self.loss = torch.zeros((), dtype=torch.float64, device=device)
-        self.first_bad = torch.full((), -1, dtype=torch.int64, device=device)
-        self.seen = self.batches = 0
-        self.steps, self.images_a_pass = steps, steps * batch_size
-        self.recent = list(recent)
-
-    def add(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor, step: int) -> None:
-        self.wrong += (logits.argmax(1) != labels).sum()
-        self.loss += loss
-        bad = ~torch.isfinite(loss) & (self.first_bad < 0)
-        self.first_bad = torch.where(bad, step, self.first_bad)
-        self.seen += len(labels)
-        self.batches += 1
-
-    def point(self, step: int) -> dict[str, float]:
-        """The curve's point after `step` steps; counting starts anew. Raises TrainingError if a loss was not finite."""
-        bad = int(self.first_bad)
-        if bad >= 0:
-            raise TrainingError(
-                f"the loss is not a finite number at step {bad} (pass {bad / self.steps:.2f}); "
-                "a learning rate about three times lower is the first thing to try",
-                step=bad,
-            )
-        wrong = float(self.wrong)
-        self.recent.append((wrong, self.seen))
-        while sum(seen for _, seen in self.recent[1:]) >= self.images_a_pass:
-            self.recent.pop(0)
-        result = {
-            "passes": round(step / self.steps, 4),
-            "error": wrong / self.seen,
-            "pass_error": sum(wrong for wrong, _ in self.recent) / sum(seen for _, seen in self.recent),
-            "loss": float(self.loss) / self.batches,
-        }
-        self.wrong.zero_()
-        self.loss.zero_()
-        self.seen = self.batches = 0
-        return result
-
-
 @dataclass
 class _Run:
     """A run under way: what `fit` was given, and the state that a checkpoint holds."""
@@ -184,7 +138,7 @@ class _Run:
         """One pass through the training set, or less where an end comes first."""
         began, earlier, done = time.perf_counter(), self.result.seconds, self.finished_passes * self.steps
         seed_dropout(self.net, self.seed * 1_000_003 + self.finished_passes)
-        tally = _Tally(self.images.device, self.steps, self.settings.batch_size, self.recent)
+        tally, recent = Tally(self.images.device), list(self.recent)
         last, points = min(self.steps, self.all_steps - done), self.settings.points
         due = {round(self.steps * (k + 1) / points) for k in range(points)} | {last}
         batches = make_batches(self.images, self.labels, self.settings, self.seed, self.finished_passes)
@@ -193,16 +147,30 @@ class _Run:
             tally.add(logits, labels, loss, done + index)
             bar.update(1 / self.steps)
             if index in due:
-                point = tally.point(done + index)
+                point = self._point(tally, recent, done + index)
                 self.result.curve.append(point)
                 self.result.seconds = earlier + time.perf_counter() - began
                 bar.set_postfix_str(f"error {point['pass_error']:.1%}")
                 if self._ends_at(point, on_point):
                     return
-        self.recent = tally.recent
+        self.recent = recent
         self.finished_passes += 1
         if self.schedule is not None and last == self.steps:
             self._ask_schedule()
+
+    def _point(self, tally: Tally, recent: list[tuple[float, int]], step: int) -> dict[str, float]:
+        """The curve's point after so many steps; counting starts anew.
+
+        recent: wrong answers and images of the last points, as many as make up a whole pass.
+        """
+        found = tally.checked(self.steps)
+        tally.clear()
+        recent.append((found.wrong, found.seen))
+        while sum(seen for _, seen in recent[1:]) >= self.steps * self.settings.batch_size:
+            recent.pop(0)
+        pass_error = sum(wrong for wrong, _ in recent) / sum(seen for _, seen in recent)
+        return {"passes": round(step / self.steps, 4), "error": found.error, "pass_error": pass_error,
+                "loss": found.loss}  # fmt: skip
 
     def _ask_schedule(self) -> None:
         error = self.validate() if self.validate else None

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from ..data.imagenet.reader import PreparedImages
-from ..errors import TrainingError
 from ..network.dropout import seed_dropout
 from ..system.devices import autocast
 from .evaluation import count_errors
@@ -29,8 +28,10 @@ from .recipes import Recipe
 from .run_folder import RunFolder, write_scale
 from .schedule import STOP
 from .seeds import Order, seed_of
-from .tally import Sums, Tally
+from .tally import Tally
 from .topk import TopKErrors
+
+HOW = " (--rate, with another --out; the last checkpoint is from before that)"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class Training:
         return autocast(self.device, self.recipe.dtype)
 
     def _line(self) -> None:
-        found = self._checked(self.group.sum(self.since_line))
+        found = self.group.sum(self.since_line).checked(self.steps, HOW)
         self.since_pass.take(self.since_line)
         now, done = time.monotonic(), self.step
         rate = (done - self._told[1]) * self.recipe.batch / max(now - self._told[0], 1e-9)
@@ -166,18 +167,6 @@ class Training:
             "event": "step", "step": done, "pass": done / self.steps, "loss": found.loss, "error": found.error,
             "rate": self.optimiser.param_groups[0]["lr"], "images_per_second": rate, "seconds": self.seconds,
         })  # fmt: skip
-
-    def _checked(self, tally: Tally) -> Sums:
-        """What was counted. TrainingError, naming the step, if a loss was not a finite number."""
-        found = tally.read()
-        if found.first_bad is not None:
-            raise TrainingError(
-                f"the loss is not a finite number at step {found.first_bad} (pass {found.first_bad / self.steps:.2f}); "
-                "the last checkpoint is from before that. A learning rate about three times lower is the first thing "
-                "to try (--rate, with another --out)",
-                step=found.first_bad,
-            )
-        return found
 
     def _pause(self) -> bool:
         """Between two steps: a checkpoint if one is due, and whether the run is to stop here."""
@@ -247,7 +236,7 @@ class Training:
     def _save(self) -> None:
         self.saved_at = time.monotonic()
         line, whole = (self.group.sum(each) for each in (self.since_line, self.since_pass))
-        self._checked(line)  # a state that has lost its numbers must not replace a good one
+        line.checked(self.steps, HOW)  # a state that has lost its numbers must not replace a good one
         state = self.state(line, whole)
         if self.group.first:
             self.folder.save(state)

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from ..errors import TrainingError
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -16,6 +18,10 @@ class Sums:
     error: float
     seen: int
     first_bad: int | None
+
+    @property
+    def wrong(self) -> int:
+        return round(self.error * self.seen)
 
 
 class Tally:
@@ -52,6 +58,17 @@ class Tally:
         loss, wrong, seen, batches, first_bad = *self.sums.tolist(), float(self.first_bad)
         bad = None if first_bad == float("inf") else int(first_bad)
         return Sums(loss / max(batches, 1), wrong / max(seen, 1), int(seen), bad)
+
+    def checked(self, steps: int, how: str = "") -> Sums:
+        """As `read`; TrainingError, naming the step and the pass of so many `steps`, if a loss was not finite."""
+        found = self.read()
+        if found.first_bad is not None:
+            raise TrainingError(
+                f"the loss is not a finite number at step {found.first_bad} (pass {found.first_bad / steps:.2f}); "
+                f"a learning rate about three times lower is the first thing to try{how}",
+                step=found.first_bad,
+            )
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         return {"sums": self.sums.tolist()}
