@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,11 +14,9 @@ from torchvision.transforms.v2 import functional
 
 from ..augment import AugmentBatch, ColorPCA, Draws, PCALighting, PixelScale
 from ..augment.transforms import Augment
-from ..errors import AlexNetLibError, check_counts
-from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.timing import Timing, synchronise, take_turns
-from . import print_table
-from .recording import figures, write
+from ..errors import AlexNetLibError
+from ..system.timing import Timing, take_turns
+from .frame import Comparison, figures, print_columns, speeds
 
 SIDE, SIZE = 256, 224
 THEIRS = "torchvision v2, image by image"
@@ -100,16 +96,7 @@ def contestants(images: torch.Tensor, augment: AugmentBatch, device: torch.devic
         "ours, image by image": lambda: default_collate([one(image) for image in images]).to(device),
         THEIRS: lambda: theirs(images).to(device),
     }
-    return {name: _counted(make, device) for name, make in made.items()}
-
-
-def _counted(make: Callable[[], torch.Tensor], device: torch.device) -> Callable[[], int]:
-    def run() -> int:
-        count = len(make())
-        synchronise(device)
-        return count
-
-    return run
+    return {name: lambda make=make: len(make()) for name, make in made.items()}
 
 
 def largest_difference(images: torch.Tensor, augment: AugmentBatch, device: torch.device) -> float:
@@ -121,42 +108,25 @@ def largest_difference(images: torch.Tensor, augment: AugmentBatch, device: torc
 
 def run(args: argparse.Namespace) -> int:
     """Compare the two outputs, then measure and print the table."""
-    check_counts(args, "rounds", "threads", "batch")
-    began = time.perf_counter()
-    device = pick_device(args.device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
+    bench = Comparison(args)
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (args.batch, 3, SIDE, SIDE), dtype=torch.uint8, generator=generator)
     augment = pipeline(images)
-    apart = largest_difference(images, augment, device)
+    apart = largest_difference(images, augment, bench.device)
     if apart > 1e-3:
         raise AlexNetLibError(f"the two pipelines differ by {apart:.3g} grey levels: their speeds cannot be compared")
-    print(f"{describe_device(device)}; batches of {args.batch}, median of {args.rounds}")
+    bench.announce(f"batches of {args.batch}, ")
     print(f"the same draws give the same pixels, within {apart:.1g} grey levels of 0-255")
-    timings = take_turns(contestants(images, augment, device), args.rounds)
+    timings = take_turns(contestants(images, augment, bench.device), args.rounds)
     report(timings, torch.get_num_threads())
-    if args.out:
-        result = {"batch": args.batch, "images_per_second": figures(timings), "largest_difference": apart}
-        about = {"device": device, "rounds": args.rounds, "seconds": time.perf_counter() - began, "out": args.out}
-        path = write("augment", result, words=sys.argv[3:], claims=("C15",), **about)
-        print(f"recorded in {path}")
-    return 0
+    result = {"batch": args.batch, "images_per_second": figures(timings), "largest_difference": apart}
+    return bench.record(result, ["C15"])
 
 
 def report(timings: dict[str, Timing], threads: int) -> None:
     """Print images a second, for each thread too, and how many times torchvision's speed."""
-    rows = [
-        (
-            name,
-            f"{timing.median:,.0f}",
-            f"{timing.lowest:,.0f} to {timing.highest:,.0f}",
-            f"{timing.median / threads:,.0f}",
-            f"{timing.median / timings[THEIRS].median:.2f}",
-        )
-        for name, timing in timings.items()
-    ]
-    header = ("", "images/s (median)", "range", "a thread", "times as fast as torchvision")
-    print_table("uint8 256 x 256 to float32 224 x 224: crop, reflection, mean image, lighting", header, rows)
+    columns = speeds() | {
+        "a thread": lambda t: f"{t.median / threads:,.0f}",
+        "times as fast as torchvision": lambda t: f"{t.median / timings[THEIRS].median:.2f}",
+    }
+    print_columns("uint8 256 x 256 to float32 224 x 224: crop, reflection, mean image, lighting", timings, columns)

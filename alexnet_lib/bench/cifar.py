@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import pickle
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 import torchvision
@@ -17,46 +14,29 @@ from torchvision.transforms import v2
 from ..augment import PixelScale
 from ..data.cifar10 import load_cifar10
 from ..data.image_set import ImageSet
-from ..errors import SettingError, check_counts
+from ..errors import SettingError
 from ..network.small.four_layers import SmallNet, SmallNetConfig
-from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.timing import Timing, synchronise, take_turns
+from ..system.devices import describe_device, keep_freed_memory
+from ..system.timing import Timing, take_turns
 from ..training.fit import TrainSettings, make_batches
 from ..training.optimizer import PaperSGD
 from ..training.speed import trainer
-from . import print_table
+from .frame import Comparison, print_columns, speeds
 
 BATCH, PADDING, CROP = 128, 4, 32
 
 
 class PublishedCIFAR10(torchvision.datasets.CIFAR10):
-    """torchvision's own CIFAR10 over batch files written from an ImageSet: the same work for each image.
+    """torchvision's own CIFAR10 with an ImageSet for what it reads from files: the same work for each image."""
 
-    Only the check of the publisher's md5 is left out, since the files are not the publisher's.
-    """
-
-    base_folder = "batches"
-    train_list = [["data_batch_1", ""]]
-    meta = {"filename": "batches.meta", "key": "label_names", "md5": ""}
-
-    def _check_integrity(self) -> bool:
-        return True
-
-    def _load_meta(self) -> None:
-        with open(Path(self.root) / self.base_folder / self.meta["filename"], "rb") as file:
-            self.classes = pickle.load(file)["label_names"]
+    def __init__(self, images: ImageSet, transform: Callable | None = None):
+        torchvision.datasets.VisionDataset.__init__(self, transform=transform)
+        self.data = images.images.contiguous().permute(0, 2, 3, 1).numpy()  # planes of colour, as published
+        self.targets = images.labels.tolist()
+        self.classes = list(images.classes)
 
 
-def write_batches(images: ImageSet, root: Path) -> None:
-    """Write an ImageSet as one batch file in the publisher's format under root/batches."""
-    folder = root / PublishedCIFAR10.base_folder
-    folder.mkdir(parents=True)
-    data = images.images.reshape(len(images), -1).numpy()
-    (folder / "data_batch_1").write_bytes(pickle.dumps({"data": data, "labels": images.labels.tolist()}))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list(images.classes)}))
-
-
-def torchvision_loader(root: Path, scale: PixelScale, workers: int) -> DataLoader:
+def torchvision_loader(images: ImageSet, scale: PixelScale, workers: int) -> DataLoader:
     """The usual way: torchvision's CIFAR10 with crop, reflection, tensor and normalisation image by image."""
     mean = scale.mean.mean((1, 2)) / 255
     transform = v2.Compose(
@@ -68,7 +48,7 @@ def torchvision_loader(root: Path, scale: PixelScale, workers: int) -> DataLoade
             v2.Normalize(mean.tolist(), [scale.deviation / 255] * 3),
         ]
     )
-    data = PublishedCIFAR10(str(root), transform=transform)
+    data = PublishedCIFAR10(images, transform)
     return DataLoader(data, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
 
 
@@ -91,12 +71,11 @@ def our_batches(
 
 
 def taker(batches: Iterator, count: int, device: torch.device) -> Callable[[], int]:
-    """A contestant that takes `count` batches and waits until the device has them."""
+    """A contestant that takes `count` batches and brings them to the device."""
 
     def take() -> int:
         for images, _ in itertools.islice(batches, count):
-            images = images.to(device, non_blocking=True)
-        synchronise(device)
+            images.to(device, non_blocking=True)
         return count * BATCH
 
     return take
@@ -112,10 +91,7 @@ def stepper(images: ImageSet, scale: PixelScale, count: int, device: torch.devic
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table."""
-    check_counts(args, "batches", "rounds", "threads")
-    device = pick_device(args.device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    device = Comparison(args, keep=False).device
     images = load_cifar10("train", args.data)
     if len(images) < BATCH:
         raise SettingError(f"{images.label}: they do not fill one batch of {BATCH}; name a larger data set with --data")
@@ -123,18 +99,14 @@ def run(args: argparse.Namespace) -> int:
     print(f"{images.label}; {describe_device(device)}; batches of {BATCH}")
     plain = take_turns({"step": stepper(images, scale, args.batches, device)}, max(1, args.rounds // 2))["step"]
     kept = device.type == "cpu" and keep_freed_memory()
-    with tempfile.TemporaryDirectory() as folder:
-        write_batches(images, Path(folder))
-        workers = max(1, torch.get_num_threads())
-        timings = take_turns(
-            {
-                "ours": taker(our_batches(images, scale, device), args.batches, device),
-                "one": taker(batches_of(torchvision_loader(Path(folder), scale, 0)), args.batches, device),
-                "workers": taker(batches_of(torchvision_loader(Path(folder), scale, workers)), args.batches, device),
-                "step": stepper(images, scale, args.batches, device),
-            },
-            args.rounds,
-        )
+    workers = max(1, torch.get_num_threads())
+    ways = {
+        "ours": our_batches(images, scale, device),
+        "one": batches_of(torchvision_loader(images, scale, 0)),
+        "workers": batches_of(torchvision_loader(images, scale, workers)),
+    }
+    takers = {name: taker(batches, args.batches, device) for name, batches in ways.items()}
+    timings = take_turns(takers | {"step": stepper(images, scale, args.batches, device)}, args.rounds)
     report(timings, plain if kept else None, workers)
     return 0
 
@@ -148,24 +120,12 @@ def report(timings: dict[str, Timing], plain: Timing | None, workers: int) -> No
         "step": "training step of the network (80sec, ReLU)",
     }
     ours, step = timings["ours"].median, timings["step"].median
-    rows = []
-    for key, name in names.items():
-        t = timings[key]
-        feeding = key != "step"
-        rows.append(
-            (
-                name,
-                f"{t.median:,.0f}",
-                f"{t.lowest:,.0f} to {t.highest:,.0f}",
-                f"{ours / t.median:.1f}" if feeding else "",
-                f"{step / t.median:.1%}" if feeding else "",
-            )
-        )
-    print_table(
-        "input: random 32 x 32 crops of 40 x 40, reflections, mean and deviation, to float32 on the device",
-        ("", "images/s (median)", "range", "ours is faster by", "share of a step"),
-        rows,
-    )
+    columns = speeds() | {
+        "ours is faster by": lambda t: f"{ours / t.median:.1f}" if t.name != "step" else "",
+        "share of a step": lambda t: f"{step / t.median:.1%}" if t.name != "step" else "",
+    }
+    title = "input: random 32 x 32 crops of 40 x 40, reflections, mean and deviation, to float32 on the device"
+    print_columns(title, {name: timings[key] for key, name in names.items()}, columns)
     if plain:
         share = plain.median / step
         print(f"the step before freed memory was kept: {plain.median:,.0f} images/s, {share:.2f} of the above")

@@ -40,7 +40,7 @@ def decoded(
             pixels = read(paths, images.side, device if place == "the GPU" else torch.device("cpu"), pool)
             yield augment(pixels.to(device, memory_format=torch.channels_last))
 
-    return taker(lambda number: ahead(make_pass(number)), batches, recipe.batch, device)
+    return taker(lambda number: ahead(make_pass(number)), batches, recipe.batch)
 
 
 def read(paths: Sequence[Path], side: int, device: torch.device, pool: ThreadPoolExecutor) -> torch.Tensor:

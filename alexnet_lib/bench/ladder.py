@@ -24,7 +24,6 @@ from ..errors import AlexNetLibError, SettingError
 from ..network.alexnet import AlexNet
 from ..network.lrn import LocalResponseNorm
 from ..system.devices import autocast
-from ..system.timing import synchronise
 from ..training.feed import Batch, Feed
 from ..training.optimizer import parameter_groups
 from ..training.recipes import Recipe
@@ -223,9 +222,7 @@ class Batches:
         return lambda: self.of_feed(place)
 
 
-def whole(
-    update: Callable[[Batch], object], batches: Callable[[], Iterator[Batch]], device: torch.device
-) -> Callable[[], int]:
+def whole(update: Callable[[Batch], object], batches: Callable[[], Iterator[Batch]]) -> Callable[[], int]:
     """A contestant: one turn of training from stored images to updated weights; how many images that were."""
 
     def run() -> int:
@@ -233,7 +230,6 @@ def whole(
         for batch in batches():
             update(batch)
             images += len(batch.labels)
-        synchronise(device)
         return images
 
     return run
@@ -241,12 +237,4 @@ def whole(
 
 def alone(update: Callable[[Batch], object], batch: Batch, steps: int) -> Callable[[], int]:
     """A contestant: so many updates on a batch that is there."""
-    return whole(update, lambda: iter([batch] * steps), batch.labels.device)
-
-
-COMMAND, EXAMPLE_FILES = "the train command, from stored images", "torchvision's alexnet, its example's loader"
-
-
-def alone_name(rung: str) -> str:
-    """What the step of that rung is called where it is measured without its feed."""
-    return f"the step alone, {rung}"
+    return whole(update, lambda: iter([batch] * steps))

@@ -13,7 +13,6 @@ from torchvision.transforms import v2
 
 from ..data.imagenet.reader import PreparedImages
 from ..errors import DataError, first_line
-from ..system.timing import synchronise
 from ..training.feed import fits
 from ..training.recipes import Recipe
 from .augment import MinusMeanImage, PlainLighting
@@ -26,14 +25,13 @@ def held_place(images: PreparedImages, device: torch.device) -> str | None:
     return "device" if device.type == "cuda" else "memory"
 
 
-def taker(make_pass: Callable[[int], Iterable], batches: int, batch: int, device: torch.device) -> Callable[[], int]:
+def taker(make_pass: Callable[[int], Iterable], batches: int, batch: int) -> Callable[[], int]:
     """Takes so many batches, from pass 0 on in every turn, and returns how many images that were."""
 
     def run() -> int:
         passes = (make_pass(number) for number in itertools.count())
         for _ in itertools.islice(itertools.chain.from_iterable(passes), batches):
             pass
-        synchronise(device)
         return batches * batch
 
     return run
@@ -93,4 +91,4 @@ def theirs(loader: DataLoader, batches: int, device: torch.device) -> Callable[[
     def make_pass(_: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         return ((images.to(device), labels.to(device)) for images, labels in loader)
 
-    return taker(make_pass, batches, loader.batch_size, device)
+    return taker(make_pass, batches, loader.batch_size)

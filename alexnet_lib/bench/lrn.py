@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
-import time
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from ..errors import SettingError, check_counts
+from ..errors import SettingError
 from ..measures.lrn import kept_for_backward
 from ..network.lrn import LocalResponseNorm
-from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.timing import Timing, synchronise, take_turns
-from . import print_table
-from .recording import figures, write
+from ..system.devices import DTYPES
+from ..system.timing import Timing, take_turns
+from .frame import Comparison, figures, print_columns
 
 # What conv1 and conv2 put out, in the order that training uses and in PyTorch's own.
 SHAPES = ((96, 55, 55), (256, 27, 27))
 ORDERS = {"channels last": torch.channels_last, "contiguous": torch.contiguous_format}
-FRAMEWORK = {"alpha": 5e-4, "beta": 0.75, "k": 2.0}  # its alpha is divided by n = 5: the paper's sum
+# its alpha is divided by n = 5: the paper's sum
+FRAMEWORK = {"alpha": 5e-4, "beta": 0.75, "k": 2.0}
 
 
 def contestants(x: torch.Tensor, gradient: torch.Tensor, compiled: bool) -> dict[str, Callable[[], int]]:
@@ -45,7 +43,6 @@ def _forward_and_backward(layer: nn.Module, x: torch.Tensor, gradient: torch.Ten
 
     def run() -> int:
         torch.autograd.grad(layer(x), x, gradient)
-        synchronise(x.device)
         return len(x)
 
     return run
@@ -57,7 +54,6 @@ def _copying(x: torch.Tensor, gradient: torch.Tensor) -> Callable[[], int]:
     def run() -> int:
         torch.empty_like(x).copy_(x)
         torch.add(x, gradient)
-        synchronise(x.device)
         return len(x)
 
     return run
@@ -65,51 +61,32 @@ def _copying(x: torch.Tensor, gradient: torch.Tensor) -> Callable[[], int]:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print a table for each shape."""
-    check_counts(args, "rounds", "threads", "batch")
-    results, began = [], time.perf_counter()
-    device = pick_device(args.device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-    batch = args.batch or (32 if device.type == "cpu" else 128)
-    dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[args.dtype]
-    if dtype == torch.bfloat16 and device.type == "cpu":
+    bench, results = Comparison(args), []
+    if args.dtype == "bfloat16" and not bench.gpu:
         raise SettingError("--dtype bfloat16: nn.LocalResponseNorm does not have it on a CPU; use float32, or a GPU")
-    print(
-        f"{describe_device(device)}; {str(dtype).removeprefix('torch.')}; forward and backward, median of {args.rounds}"
-    )
+    batch = args.batch or (128 if bench.gpu else 32)
+    bench.announce(f"{args.dtype}; forward and backward, ")
     for shape, (order, form) in itertools.product(SHAPES, ORDERS.items()):
         generator = torch.Generator().manual_seed(0)
         x, gradient = (torch.randn((batch, *shape), generator=generator) for _ in range(2))
-        x, gradient = (t.to(device, dtype).contiguous(memory_format=form) for t in (x.relu_(), gradient))
+        x, gradient = (t.to(bench.device, DTYPES[args.dtype], memory_format=form) for t in (x.relu_(), gradient))
         kept = {
             "ours": kept_for_backward(LocalResponseNorm(), x),
             "framework": kept_for_backward(nn.LocalResponseNorm(5, **FRAMEWORK), x),
         }
         timings = take_turns(contestants(x, gradient, args.compile), args.rounds)
         report((batch, *shape), order, timings, kept)
-        speeds = {"images_per_second": figures(timings), "kept_bytes": kept}
-        results.append({"shape": [batch, *shape], "order": order, **speeds})
-    if args.out:
-        about = {"device": device, "rounds": args.rounds, "seconds": time.perf_counter() - began, "out": args.out}
-        print(f"recorded in {write('lrn', {'dtype': args.dtype, 'shapes': results}, words=sys.argv[3:], **about)}")
-    return 0
+        measured = {"images_per_second": figures(timings), "kept_bytes": kept}
+        results.append({"shape": [batch, *shape], "order": order, **measured})
+    return bench.record({"dtype": args.dtype, "shapes": results})
 
 
 def report(shape: tuple[int, ...], order: str, timings: dict[str, Timing], kept: dict[str, int]) -> None:
     """Print milliseconds, how many times the framework's speed, how many times a copy's time, and what is kept."""
-    rows = []
-    for name, timing in timings.items():
-        memory = f"{kept[name] / 2**20:,.1f}" if name in kept else ""
-        rows.append(
-            (
-                name,
-                f"{1000 * shape[0] / timing.median:,.2f}",
-                f"{timing.median / timings['framework'].median:.2f}",
-                f"{timings['copy'].median / timing.median:.2f}",
-                memory,
-            )
-        )
-    header = ("", "ms", "times as fast as the framework", "times a copy's time", "MiB kept besides the input")
-    print_table(f"activations {shape}, {order}", header, rows)
+    columns = {
+        "ms": lambda t: f"{1000 * shape[0] / t.median:,.2f}",
+        "times as fast as the framework": lambda t: f"{t.median / timings['framework'].median:.2f}",
+        "times a copy's time": lambda t: f"{timings['copy'].median / t.median:.2f}",
+        "MiB kept besides the input": lambda t: f"{kept[t.name] / 2**20:,.1f}" if t.name in kept else "",
+    }
+    print_columns(f"activations {shape}, {order}", timings, columns)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
+import itertools
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from ..errors import SettingError, check_counts
+from ..errors import SettingError
 from ..network.alexnet import AlexNet
 from ..network.config import AlexNetConfig, ablations
 from ..network.lrn import LocalResponseNorm
 from ..network.two_gpu import TwoGPUAlexNet
-from ..system.devices import autocast, describe_device, keep_freed_memory, pick_device
-from ..system.timing import Timing, synchronise, take_turns
+from ..system.timing import Timing, take_turns
 from ..training.optimizer import PaperSGD
-from . import DTYPES, print_table
-from .recording import figures, write
+from ..training.speed import trainer
+from . import DTYPES
+from .frame import Comparison, figures, print_columns, speeds
 
 OURS = "alexnet_lib, the paper's"
+Networks = dict[str, Callable[[], nn.Module]]
 
 
 class FrameworkNorm(nn.Module):
@@ -56,7 +55,7 @@ def split(device: torch.device) -> TwoGPUAlexNet:
     return net
 
 
-def networks(device: torch.device) -> dict[str, Callable[[], nn.Module]]:
+def networks(device: torch.device) -> Networks:
     """What is measured, by name."""
     two = device.type == "cuda" and torch.cuda.device_count() > 1
     return {
@@ -73,29 +72,15 @@ def networks(device: torch.device) -> dict[str, Callable[[], nn.Module]]:
 def stepper(net: nn.Module, batch: int, device: torch.device, dtype: str, compiled: bool) -> Callable[[], int]:
     """A contestant: one training step on a batch that is already there; returns its images."""
     generator = torch.Generator().manual_seed(0)
-    images = (
-        torch.randn((batch, 3, 224, 224), generator=generator).to(device).contiguous(memory_format=torch.channels_last)
-    )
+    images = torch.randn((batch, 3, 224, 224), generator=generator).to(device, memory_format=torch.channels_last)
     labels = torch.randint(1000, (batch,), generator=generator).to(device)
     if not isinstance(net, TwoGPUAlexNet):  # which is on its devices already
         net = net.to(device, memory_format=torch.channels_last)
-    net.train()
-    optimiser = PaperSGD(net.parameters(), 1e-6, weight_decay=5e-4)
-    forward = torch.compile(net) if compiled else net
-
-    def step() -> int:
-        with autocast(device, dtype):
-            loss = F.cross_entropy(forward(images), labels)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        synchronise(device)
-        return batch
-
-    return step
+    optimiser = PaperSGD(net.train().parameters(), 1e-6, weight_decay=5e-4)
+    return trainer(torch.compile(net) if compiled else net, optimiser, images, labels, 1, dtype)
 
 
-def chosen(only: str | None, device: torch.device) -> dict[str, Callable[[], nn.Module]]:
+def chosen(only: str | None, device: torch.device) -> Networks:
     """The networks whose name holds one of the words in "a,b"; all without. SettingError if there is none."""
     words = only.split(",") if only else [""]
     wanted = {name: make for name, make in networks(device).items() if any(word in name for word in words)}
@@ -105,16 +90,12 @@ def chosen(only: str | None, device: torch.device) -> dict[str, Callable[[], nn.
 
 
 def measure(
-    wanted: dict[str, Callable[[], nn.Module]],
-    rounds: int,
-    device: torch.device,
-    batch: int,
-    dtype: str,
-    compiled: bool,
+    wanted: Networks, rounds: int, device: torch.device, batch: int, dtype: str, compiled: bool
 ) -> dict[str, Timing]:
     """Images a second of a training step of every network, in turns."""
-    steps = {name: stepper(make(), batch, device, dtype, compiled) for name, make in wanted.items()}
-    return take_turns(steps, rounds)
+    return take_turns(
+        {name: stepper(make(), batch, device, dtype, compiled) for name, make in wanted.items()}, rounds
+    )
 
 
 def sizes(text: str) -> list[int]:
@@ -127,44 +108,22 @@ def sizes(text: str) -> list[int]:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print a table for each setting, and write a record if --out is given."""
-    check_counts(args, "rounds", "threads")
-    began = time.perf_counter()
-    device = pick_device(args.device)
-    wanted = chosen(args.only, device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-    batches = sizes(args.batches) if args.batches else [32 if device.type == "cpu" else 128]
+    bench, results = Comparison(args), []
+    wanted = chosen(args.only, bench.device)
+    batches = sizes(args.batches) if args.batches else [128 if bench.gpu else 32]
     dtypes = [name.strip() for name in args.dtypes.split(",")]
     if wrong := [name for name in dtypes if name not in DTYPES]:
         raise SettingError(f"--dtypes {wrong[0]!r} is not known; use {', '.join(DTYPES)}")
-    print(f"{describe_device(device)}; training steps of images 224 x 224, median of {args.rounds}")
-    results = []
-    for batch in batches:
-        for dtype in dtypes:
-            for compiled in (False, True) if args.compile else (False,):
-                timings = measure(wanted, args.rounds, device, batch, dtype, compiled)
-                report(timings, f"batch {batch}, {dtype}{', compiled' if compiled else ''}")
-                setting = {"batch": batch, "dtype": dtype, "compiled": compiled}
-                results.append({**setting, "images_per_second": figures(timings)})
-    if args.out:
-        about = {"device": device, "rounds": args.rounds, "seconds": time.perf_counter() - began, "out": args.out}
-        path = write("model", {"steps": results}, words=sys.argv[3:], claims=["C04"], **about)
-        print(f"recorded in {path}")
-    return 0
+    bench.announce("training steps of images 224 x 224, ")
+    for batch, dtype, compiled in itertools.product(batches, dtypes, (False, True) if args.compile else (False,)):
+        timings = measure(wanted, args.rounds, bench.device, batch, dtype, compiled)
+        report(timings, f"batch {batch}, {dtype}{', compiled' if compiled else ''}")
+        setting = {"batch": batch, "dtype": dtype, "compiled": compiled}
+        results.append({**setting, "images_per_second": figures(timings)})
+    return bench.record({"steps": results}, ["C04"])
 
 
 def report(timings: dict[str, Timing], title: str) -> None:
     """Print images a second, the range, and the ratio to ours."""
     ours = timings.get(OURS)
-    rows = [
-        (
-            name,
-            f"{t.median:,.1f}",
-            f"{t.lowest:,.1f} to {t.highest:,.1f}",
-            f"{t.median / ours.median:.2f}" if ours else "",
-        )
-        for name, t in timings.items()
-    ]
-    print_table(title, ("", "images/s (median)", "range", "times ours"), rows)
+    print_columns(title, timings, speeds(1) | {"times ours": lambda t: f"{t.median / ours.median:.2f}" if ours else ""})

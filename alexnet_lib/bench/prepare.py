@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +17,10 @@ from torchvision import transforms
 from ..data.imagenet.preparation import prepare
 from ..data.imagenet.sources import Entry, find_source
 from ..data.imagenet.workers import cores
-from ..errors import DataError, check_counts
+from ..errors import DataError
 from ..system.progress import progress
 from ..system.timing import Timing, take_turns
-from . import print_table
-from .recording import figures, write
+from .frame import Comparison, figures, print_columns, speeds
 
 IN_MEMORY = Path("/dev/shm")
 TOLERANCE = 1e-9  # of the plain script's float64 sums, which are rounded
@@ -86,32 +83,27 @@ def contestants(
     """Both prepare all images into an empty folder of `place` and leave the covariance they got in `found`."""
     bar = progress(total=2 * (args.rounds + 1), desc="bench prepare", unit="turn")
 
-    def turn(name: str, work: Callable[[Path], np.ndarray]) -> Callable[[], int]:
-        def run() -> int:
-            found[name] = work(place / name)
-            bar.update()
-            return len(entries)
-
-        return run
-
     def ours(target: Path) -> np.ndarray:
-        shutil.rmtree(target, ignore_errors=True)
         index = prepare(source, target, side=args.side, format=args.format, quality=args.quality, jobs=args.jobs)
         return np.array(index["statistics"]["covariance"])
 
     def plain(target: Path) -> np.ndarray:
-        shutil.rmtree(target, ignore_errors=True)
         return plain_script(source, entries, target, args.side, args.format, args.quality)
 
-    return {"ours": turn("ours", ours), "plain": turn("plain", plain)}
+    def turn(work: Callable[[Path], np.ndarray]) -> int:
+        target = place / work.__name__
+        shutil.rmtree(target, ignore_errors=True)
+        found[work.__name__] = work(target)
+        bar.update()
+        return len(entries)
+
+    return {"ours": lambda: turn(ours), "plain": lambda: turn(plain)}
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print the table."""
-    check_counts(args, "rounds", "copies", "jobs", "limit", "side")
-    torch.set_num_threads(1)  # the plain script is one process on one core; ours has no use for PyTorch
+    bench, found = Comparison(args, keep=False), {}
     args.jobs = args.jobs or cores()
-    began, found = time.perf_counter(), {}
     work = args.work or (IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None)
     with tempfile.TemporaryDirectory(dir=work, prefix="bench_prepare_") as folder:
         links, place = Path(folder) / "links", Path(folder)
@@ -125,24 +117,16 @@ def run(args: argparse.Namespace) -> int:
             f"the two covariances differ by {difference:.1e}: one of them is wrong, the speeds mean nothing"
         )
     report(timings, args.jobs)
-    if args.out:
-        result = {"images": about, "side": args.side, "format": args.format, "jobs": args.jobs}
-        result["images_per_second"] = figures(timings)
-        data = {"name": about, "source": "image files", "checksum": f"names sha256:{digest}", "images": len(entries)}
-        circumstances = {"rounds": args.rounds, "seconds": time.perf_counter() - began, "words": sys.argv[3:]}
-        what = f"prepare_{Path(args.source).name}_{args.format}"
-        device, data = torch.device("cpu"), data | {"stand_in": False}
-        print(f"recorded in {write(what, result, device=device, dataset=data, out=args.out, **circumstances)}")
-    return 0
+    result = {"images": about, "side": args.side, "format": args.format, "jobs": args.jobs}
+    result["images_per_second"] = figures(timings)
+    data = {"name": about, "source": "image files", "checksum": f"names sha256:{digest}", "images": len(entries),
+            "stand_in": False}  # fmt: skip
+    return bench.record(result, dataset=data, kind=f"_{Path(args.source).name}_{args.format}")
 
 
 def report(timings: dict[str, Timing], jobs: int) -> None:
     """Print images a second, and how many times the plain script's."""
     names = {"ours": f"alexnet_lib, {jobs} process(es)", "plain": "Pillow + torchvision, a plain loop"}
-    rows = []
-    for key, name in names.items():
-        t = timings[key]
-        times = f"{t.median / timings['plain'].median:.2f}"
-        rows.append((name, f"{t.median:,.0f}", f"{t.lowest:,.0f} to {t.highest:,.0f}", times))
+    columns = speeds() | {"times the plain loop": lambda t: f"{t.median / timings['plain'].median:.2f}"}
     title = "decode, resize, crop, store, mean image, covariance; starting the processes included"
-    print_table(title, ("", "images/s (median)", "range", "times the plain loop"), rows)
+    print_columns(title, {name: timings[key] for key, name in names.items()}, columns)

@@ -6,9 +6,7 @@ Queries come one at a time, as a reader's do; vectors and codes are drawn, since
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,15 +14,13 @@ import numpy as np
 import torch
 
 from ..augment import PixelScale
-from ..errors import SettingError, check_counts
+from ..errors import SettingError
 from ..measures.binary_codes import BITS, EXACT, LENGTH, HammingIndex, code_name
 from ..measures.retrieval import AT_ONCE, VectorIndex, write_features
 from ..network.alexnet import AlexNet
 from ..network.config import AlexNetConfig
-from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.timing import Timing, synchronise, take_turns
-from . import print_table
-from .recording import figures, write
+from ..system.timing import Timing, take_turns
+from .frame import Comparison, figures, print_columns, speeds
 
 STORED, BARE = "stored bytes to features in a file", "the bare network, pixels at hand"
 FOUND = 10  # neighbours looked for
@@ -37,8 +33,8 @@ def feature_contestants(images: int, device: torch.device, folder: Path) -> dict
     stored = torch.randint(256, (images, 3, 256, 256), dtype=torch.uint8, generator=generator)
     scale = PixelScale(torch.full((3, 256, 256), 120.0), torch.tensor(1.0)).to(device)
     size = net.config.input_size
-    pixels = torch.randn((min(images, AT_ONCE), 3, size, size), generator=generator).to(device)
-    pixels = pixels.contiguous(memory_format=torch.channels_last)
+    pixels = torch.randn((min(images, AT_ONCE), 3, size, size), generator=generator)
+    pixels = pixels.to(device, memory_format=torch.channels_last)
 
     def from_stored() -> int:
         write_features(folder / "features.npy", net, scale, stored.split(AT_ONCE), images)
@@ -48,7 +44,6 @@ def feature_contestants(images: int, device: torch.device, folder: Path) -> dict
     def bare() -> int:
         for start in range(0, images, AT_ONCE):
             net.features(pixels[: images - start])
-        synchronise(device)
         return images
 
     return {STORED: from_stored, BARE: bare}
@@ -78,48 +73,33 @@ def _one_by_one(search: Callable, queries: np.ndarray) -> Callable[[], int]:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print both tables."""
-    check_counts(args, "rounds", "threads", "images", "count", "queries")
+    bench = Comparison(args)
     if args.count < FOUND:
         raise SettingError(f"--count {args.count}: give {FOUND} or more, as many as are looked for")
-    began, device = time.perf_counter(), pick_device(args.device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-    print(f"{describe_device(device)}; median of {args.rounds}")
+    bench.announce()
     with tempfile.TemporaryDirectory() as folder:
-        features = take_turns(feature_contestants(args.images, device, Path(folder)), args.rounds)
+        features = take_turns(feature_contestants(args.images, bench.device, Path(folder)), args.rounds)
     report_features(features, args.images)
     searches = take_turns(search_contestants(args.count, args.queries), args.rounds)
     report_searches(searches, args.count)
-    if args.out:
-        result = {"images": args.images, "searched": args.count, "images_per_second": figures(features),
-                  "queries_per_second": figures(searches), "bytes": {str(bits): bits // 8 for bits in BITS},
-                  "bytes_exact": 4 * LENGTH}  # fmt: skip
-        about = {"device": device, "rounds": args.rounds, "seconds": time.perf_counter() - began, "out": args.out}
-        path = write("retrieval", result, words=sys.argv[3:], claims=("C30",), **about)
-        print(f"recorded in {path}")
-    return 0
+    result = {"images": args.images, "searched": args.count, "images_per_second": figures(features),
+              "queries_per_second": figures(searches), "bytes": {str(bits): bits // 8 for bits in BITS},
+              "bytes_exact": 4 * LENGTH}  # fmt: skip
+    return bench.record(result, ["C30"])
 
 
 def report_features(timings: dict[str, Timing], images: int) -> None:
     """Print images a second, and which share of the bare network's speed that is."""
-    bare = timings[BARE].median
-    rows = [
-        (name, f"{t.median:,.1f}", f"{t.lowest:,.1f} to {t.highest:,.1f}", f"{t.median / bare:.0%}")
-        for name, t in timings.items()
-    ]
-    header = ("", "images/s (median)", "range", "of the bare network")
-    print_table(f"features of {images} images of 256 pixels", header, rows)
+    columns = speeds(1) | {"of the bare network": lambda t: f"{t.median / timings[BARE].median:.0%}"}
+    print_columns(f"features of {images} images of 256 pixels", timings, columns)
 
 
 def report_searches(timings: dict[str, Timing], count: int) -> None:
     """Print the time of a query, queries a second, and how many times as fast as exact distances."""
-    exact = timings[EXACT].median
-    rows = [
-        (name, f"{1000 / t.median:,.3f}", f"{1000 / t.highest:,.3f} to {1000 / t.lowest:,.3f}", f"{t.median:,.0f}",
-         f"{t.median / exact:,.1f}")
-        for name, t in timings.items()
-    ]  # fmt: skip
-    header = ("", "ms a query (median)", "range", "queries/s", "times as fast")
-    print_table(f"the {FOUND} nearest of {count:,}, one query at a time", header, rows)
+    columns = {
+        "ms a query (median)": lambda t: f"{1000 / t.median:,.3f}",
+        "range": lambda t: f"{1000 / t.highest:,.3f} to {1000 / t.lowest:,.3f}",
+        "queries/s": lambda t: f"{t.median:,.0f}",
+        "times as fast": lambda t: f"{t.median / timings[EXACT].median:,.1f}",
+    }
+    print_columns(f"the {FOUND} nearest of {count:,}, one query at a time", timings, columns)

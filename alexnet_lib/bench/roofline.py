@@ -23,7 +23,6 @@ import torch
 
 from ..network.description import BYTES, Description
 from ..system.devices import DTYPES
-from ..system.timing import synchronise
 
 PIXEL = 1  # byte, of each of an image's three colours, before it is converted
 IMAGENET, PASSES = 1_281_167, 90  # ILSVRC-2012's training images, and how often the paper goes through its own
@@ -113,7 +112,6 @@ def product(device: torch.device, dtype: str, side: int | None = None) -> Callab
                 torch.mm(one, other, out=out)
         finally:
             torch.set_float32_matmul_precision(before)
-        synchronise(device)
         return times * 2 * side**3
 
     return run
@@ -127,7 +125,6 @@ def copy(device: torch.device, numbers: int | None = None) -> Callable[[], int]:
     def run() -> int:
         for _ in range(times):
             target.copy_(source)
-        synchronise(device)
         return times * 2 * math.prod(source.shape) * BYTES
 
     return run

@@ -8,59 +8,158 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torchvision.transforms import v2
 
 from ..data.imagenet.reader import PreparedImages
-from ..data.imagenet.workers import cores
-from ..errors import SettingError, check_counts
-from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..errors import SettingError
+from ..system.devices import AUTO, autocast, pick_dtype
 from ..system.timing import take_turns
-from ..training.recipes import changes_of, named
-from .ladder import extras_of
-from .recording import about, write_of_prepared
-from .train_report import recorded, report
-from .whole import Bench
+from ..training.feed import Batch
+from ..training.loop import Training
+from ..training.recipes import Recipe
+from ..training.run_folder import RunFolder
+from . import roofline
+from .frame import OfPrepared
+from .ladder import Batches, Check, Step, Trainer, alone, check, extras_of, ladder, whole
+from .loaders import PreparedClasses, held_place, loader_of
+from .train_report import COMMAND, EXAMPLE_FILES, alone_name, example_name, recorded, report
 
 
-def prepared_bench(args: argparse.Namespace) -> Bench:
-    """What the command line asks for, checked. SettingError and DataError name what does not fit."""
-    check_counts(args, "rounds", "threads", "batches", "steps", "batch")
-    device = pick_device(args.device)
-    if args.workers is not None and args.workers < 0:
-        raise SettingError(f"--workers {args.workers}: give 0 or more")
-    extras = extras_of(args.extra, device)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    if device.type == "cpu":
-        keep_freed_memory()
-    images = PreparedImages(args.prepared, "train")
-    recipe = named("paper", changes_of(args.set, batch=args.batch))
-    if recipe.dtype != "float32":
-        raise SettingError(f"--set dtype={recipe.dtype}: the ladder changes the type itself; see --extra")
-    # On a GPU a turn must be long enough to be measured; a CPU takes seconds a batch.
-    gpu = device.type == "cuda"
-    batches, steps = args.batches or (50 if gpu else 2), args.steps or (50 if gpu else 1)
-    source = Path(args.source) if args.source else None
-    workers = cores() if args.workers is None else args.workers
-    return Bench(images, recipe, device, source, workers, batches, steps, extras)
+class ExampleTrainer:
+    """torchvision's alexnet as pytorch/examples' imagenet trains it, computing in a type of DTYPES; torch's own order
+    of memory."""
+
+    def __init__(self, classes: int, device: torch.device, dtype: str):
+        self.net = torchvision.models.alexnet(num_classes=classes).to(device).train()
+        self.device, self.dtype = device, dtype
+        self.optimiser = torch.optim.SGD(self.net.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+
+    def __call__(self, batch: Batch) -> None:
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"  # as the example has it without a seed
+        with autocast(self.device, self.dtype):
+            loss = F.cross_entropy(self.net(batch.pixels), batch.labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+
+
+def example_transform(size: int) -> nn.Module:
+    """The example's: a crop of random size, brought to `size`; reflected or not; colours of about -2 to 2."""
+    return v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor(),
+                       v2.ToDtype(torch.float32, scale=True),
+                       v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """What is measured on a machine: the settings, the rungs, and what was found about them."""
+
+    images: PreparedImages
+    recipe: Recipe
+    device: torch.device
+    source: Path | None
+    workers: int
+    batches: int
+    steps: int
+    extras: tuple[str, ...]
+    left_out: list[str] = field(default_factory=list)
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.classes = len(self.images.classes)
+        self.makes = Batches(self.images, self.recipe, self.batches, self.device)
+        fit = held_place(self.images, self.device) is not None
+        self.rungs = ladder(self.extras, normed=self.recipe.net.norm == "lrn", held=fit)
+        if not fit:
+            self.left_out.append("all bytes held beforehand: they do not fit")
+        if self.source is None:
+            self.left_out += [f"{rung.name}: no --source names the image files" for rung in self.rungs[: self._files]]
+            del self.rungs[: self._files]
+        # Rungs that differ in nothing but the feed share a network.
+        self.trainers = {rung.step: Trainer(rung.step, self.recipe, self.classes, self.device) for rung in self.rungs}
+        self.described = next(iter(self.trainers.values())).net.describe()
+
+    @property
+    def _files(self) -> int:
+        """How many rungs are fed from image files."""
+        return sum(rung.feed == "files" for rung in self.rungs)
+
+    @property
+    def first_of_step(self) -> dict[Step, str]:
+        """The first rung that takes each step."""
+        names: dict[Step, str] = {}
+        for rung in self.rungs:
+            names.setdefault(rung.step, rung.name)
+        return names
+
+    @property
+    def dtypes(self) -> list[str]:
+        return list(dict.fromkeys(rung.step.dtype for rung in self.rungs))
+
+    @property
+    def dtype(self) -> str:
+        """The type that `train` takes here with dtype=auto, if it is measured."""
+        found = pick_dtype(AUTO, self.device)
+        return found if found in self.dtypes else "float32"
+
+    def contestants(self, folder: Path) -> dict[str, Callable[[], int]]:
+        """All that takes turns; `folder` for what the command writes. Peaks return operations or bytes, not images."""
+        hand = self.makes.at_hand()
+        by_name = {name: self.trainers[step] for step, name in self.first_of_step.items()}
+        self.checks = check(by_name, hand)
+        feeds = dict.fromkeys(rung.feed for rung in self.rungs)
+        sources = {feed: self.makes.source(feed, self.source, self.workers) for feed in feeds}
+        found = {rung.name: whole(self.trainers[rung.step], sources[rung.feed]) for rung in self.rungs}
+        found |= {alone_name(name): alone(trainer, hand, self.steps) for name, trainer in by_name.items()}
+        found |= self._command(folder) | self._example(hand)
+        found |= {f"product, {dtype}": roofline.product(self.device, dtype) for dtype in self.dtypes}
+        return found | {"copy": roofline.copy(self.device)}
+
+    def _command(self, folder: Path) -> dict[str, Callable[[], int]]:
+        """The engine that `train` runs, in the type that its dtype=auto takes here, with the feed (which holds the
+        images once) and compiler of the last rung in that type."""
+        last = next(rung for rung in reversed(self.rungs) if rung.step.dtype == self.dtype)
+        recipe = replace(self.recipe, dtype=last.step.dtype)
+        place = held_place(self.images, self.device) if last.feed == "held" else "mapped"
+        log = RunFolder(folder, {"recipe": recipe.plain(), "seed": 0})
+        training = Training(recipe, self.images, None, 0, self.device, log, feed="mapped", compiled=last.step.compiled)
+        training.take_up()
+        feed = self.makes.feed(place)
+        return {COMMAND: whole(training.one_step, lambda: self.makes.of_feed(feed))}
+
+    def _example(self, hand: Batch) -> dict[str, Callable[[], int]]:
+        trainers = {dtype: ExampleTrainer(self.classes, self.device, dtype) for dtype in self.dtypes}
+        few = Batch((hand.pixels / 64).contiguous(), hand.labels)  # about the spread of normalised pixels
+        found = {example_name(dtype): alone(trainer, few, self.steps) for dtype, trainer in trainers.items()}
+        if self.source:
+            trainer = trainers[self.dtype]
+            folder = PreparedClasses(self.source, self.images, example_transform(self.recipe.net.input_size))
+            loader = loader_of(folder, self.recipe.batch, self.workers, self.batches)
+            found[EXAMPLE_FILES] = whole(trainer, lambda: self.makes.of_files(loader))
+        return found
 
 
 def run(args: argparse.Namespace) -> int:
     """Check that all rungs compute the same, measure them in turns, and print what was found."""
-    began = time.perf_counter()
-    bench = prepared_bench(args)
-    print(f"{describe_device(bench.device)}; {about(bench.images)} ({bench.images.format}), {bench.classes} classes, "
-          f"batches of {bench.recipe.batch}, median of {args.rounds}")  # fmt: skip
+    asked = OfPrepared(args)
+    if asked.recipe.dtype != "float32":
+        raise SettingError(f"--set dtype={asked.recipe.dtype}: the ladder changes the type itself; see --extra")
+    # On a GPU a turn must be long enough to be measured; a CPU takes seconds a batch.
+    batches, steps = args.batches or (50 if asked.gpu else 2), args.steps or (50 if asked.gpu else 1)
+    extras = extras_of(args.extra, asked.device)
+    bench = Bench(asked.images, asked.recipe, asked.device, asked.source, asked.workers, batches, steps, extras)
+    asked.announce(f"{bench.classes} classes, ")
     for reason in bench.left_out:
         print(f"left out: {reason}")
     with tempfile.TemporaryDirectory() as folder:
         timings = take_turns(bench.contestants(Path(folder)), args.rounds)
     report(bench, timings)
-    if args.out:
-        seconds = time.perf_counter() - began
-        path = write_of_prepared("train", recorded(bench, timings), bench.images, args, bench.device, seconds)
-        print(f"recorded in {path}")
-    return 0
+    return asked.record(recorded(bench, timings))

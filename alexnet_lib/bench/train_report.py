@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..system.timing import Timing
-from . import print_table, roofline
-from .ladder import COMMAND, EXAMPLE_FILES, Rung, alone_name
-from .recording import figures
+from . import roofline
+from .frame import figures, print_columns, speeds
+from .ladder import Rung
 
 if TYPE_CHECKING:
-    from .whole import Bench
+    from .train import Bench
+
+COMMAND, EXAMPLE_FILES = "the train command, from stored images", "torchvision's alexnet, its example's loader"
+
+
+def alone_name(rung: str) -> str:
+    """What the step of that rung is called where it is measured without its feed."""
+    return f"the step alone, {rung}"
 
 
 def example_name(dtype: str) -> str:
@@ -65,11 +73,10 @@ def recorded(bench: Bench, timings: dict[str, Timing]) -> dict[str, Any]:
          "projected_hours": roofline.hours(one.whole.median)}
         for one in judged(bench, timings)
     ]  # fmt: skip
-    beside = {name: timings[name] for name in beside_it(bench.dtypes) if name in timings}
     return {
         "batch": bench.recipe.batch, "size": bench.recipe.net.input_size, "classes": bench.classes,
         "dtype": bench.dtype, "workers": bench.workers, "rungs": rungs, "left_out": bench.left_out,
-        "beside": figures(beside),
+        "beside": figures(beside_it(bench, timings)),
         "checks": {name: asdict(one) for name, one in bench.checks.items()},
         "operations_an_image": roofline.operations_an_image(bench.described),
         "peaks": {dtype: asdict(peak) for dtype, peak in reached.items()}, "layers": layers,
@@ -90,56 +97,60 @@ def report(bench: Bench, timings: dict[str, Timing]) -> None:
 
 
 def _ladder(rungs: list[Measured]) -> None:
-    rows, before = [], None
-    for one in rungs:
-        speed = one.whole.median
-        rows.append((
-            one.rung.name, f"{speed:,.1f}", f"{one.whole.lowest:,.1f} to {one.whole.highest:,.1f}",
-            f"{speed / before:.2f}" if before else "", f"{speed / rungs[0].whole.median:.2f}",
-            f"{one.alone.median:,.1f}", f"{one.share:.1%}", f"{roofline.hours(speed):,.1f}",
-        ))  # fmt: skip
-        before = speed
-    header = ("", "images/s (median)", "range", "times the rung before", "times the first", "its step alone",
-              "of the roofline", "hours (projection)")  # fmt: skip
-    print_table("whole training, from stored images to updated weights", header, rows)
+    found = {one.rung.name: one for one in rungs}
+    before = {after.rung.name: one.whole.median for one, after in itertools.pairwise(rungs)}
+    columns = speeds(1) | {
+        "times the rung before": lambda t: f"{t.median / before[t.name]:.2f}" if t.name in before else "",
+        "times the first": lambda t: f"{t.median / rungs[0].whole.median:.2f}",
+        "its step alone": lambda t: f"{found[t.name].alone.median:,.1f}",
+        "of the roofline": lambda t: f"{found[t.name].share:.1%}",
+        "hours (projection)": _hours,
+    }
+    title = "whole training, from stored images to updated weights"
+    print_columns(title, {name: one.whole for name, one in found.items()}, columns)
     print(
         f"projection: {roofline.PASSES} passes over {roofline.IMAGENET:,} images at that speed; nothing was run so long"
     )
 
 
-def beside_it(dtypes: list[str]) -> tuple[str, ...]:
-    """What is measured beside the ladder."""
-    return COMMAND, *map(example_name, dtypes), EXAMPLE_FILES
+def _hours(timing: Timing) -> str:
+    return f"{roofline.hours(timing.median):,.1f}"
 
 
 def _beside(bench: Bench, rungs: list[Measured], timings: dict[str, Timing]) -> None:
     best = {dtype: max((one for one in rungs if one.rung.step.dtype == dtype), key=lambda one: one.whole.median)
             for dtype in bench.dtypes}  # fmt: skip
-    rows = []
-    for name in beside_it(bench.dtypes):
-        if name in timings:
-            t, ours = timings[name], next((best[d] for d in best if name == example_name(d)), best[bench.dtype])
-            rows.append((name, f"{t.median:,.1f}", f"{t.lowest:,.1f} to {t.highest:,.1f}",
-                         f"{ours.whole.median / t.median:.2f}", f"{roofline.hours(t.median):,.1f}"))  # fmt: skip
-    header = ("", "images/s (median)", "range", "the best rung's times", "hours (projection)")
+    ours = {example_name(dtype): one for dtype, one in best.items()}
+    columns = speeds(1) | {
+        "the best rung's times": lambda t: f"{ours.get(t.name, best[bench.dtype]).whole.median / t.median:.2f}",
+        "hours (projection)": _hours,
+    }
     told = "; ".join(f"in {dtype}: {one.rung.name}" for dtype, one in best.items())
-    print_table(f"beside it, {bench.dtype} unless another is named; the best rungs are, {told}", header, rows)
+    title = f"beside it, {bench.dtype} unless another is named; the best rungs are, {told}"
+    print_columns(title, beside_it(bench, timings), columns)
+
+
+def beside_it(bench: Bench, timings: dict[str, Timing]) -> dict[str, Timing]:
+    """What was measured beside the ladder."""
+    names = COMMAND, *map(example_name, bench.dtypes), EXAMPLE_FILES
+    return {name: timings[name] for name in names if name in timings}
 
 
 def _layers(bench: Bench, dtype: str, peak: roofline.Peak) -> None:
     batch = bench.recipe.batch
     parts = roofline.work(bench.described, batch, dtype)
     whole = sum(part.seconds(peak) for part in parts)
-    rows = [
-        (part.name, f"{part.operations / batch / 1e6:,.1f}", f"{part.bytes / batch / 1e6:,.3f}",
-         f"{part.operations / part.bytes:,.1f}", part.bound(peak), f"{part.seconds(peak) / whole:.1%}")
-        for part in parts
-    ]  # fmt: skip
-    total = [sum(getattr(part, name) for part in parts) / batch / 1e6 for name in ("operations", "bytes")]
-    rows.append(("sum", f"{total[0]:,.1f}", f"{total[1]:,.3f}", f"{total[0] / total[1]:,.1f}", "", "100%"))
-    print_table(
+    total = roofline.Work("sum", sum(part.operations for part in parts), sum(part.bytes for part in parts))
+    columns = {
+        "MFLOP": lambda part: f"{part.operations / batch / 1e6:,.1f}",
+        "MB": lambda part: f"{part.bytes / batch / 1e6:,.3f}",
+        "operations a byte": lambda part: f"{part.operations / part.bytes:,.1f}",
+        "bound by": lambda part: part.bound(peak) if part is not total else "",
+        "share of the least time": lambda part: f"{part.seconds(peak) / whole:.1%}" if part is not total else "100%",
+    }
+    print_columns(
         f"counts of a training step in {dtype}, an image of a batch of {batch}; measured peaks: "
         f"{peak.operations / 1e9:,.0f} GFLOP/s, {peak.bytes / 1e9:,.1f} GB/s, balance {peak.balance:,.1f} operations "
         f"a byte; allowed {roofline.allowed(parts, batch, peak):,.1f} images/s",
-        ("", "MFLOP", "MB", "operations a byte", "bound by", "share of the least time"), rows,
+        {part.name: part for part in [*parts, total]}, columns,
     )  # fmt: skip

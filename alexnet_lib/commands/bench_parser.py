@@ -52,7 +52,8 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     prepare.add_argument("--rounds", type=int, default=5, metavar="N", help="turns that count (default: 5)")
     prepare.add_argument("--work", type=Path, metavar="DIR", help="where both write (default: /dev/shm, in memory)")
     prepare.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
-    prepare.set_defaults(run=_run, bench="prepare")
+    # The plain script is one process on one core; ours has no use for PyTorch.
+    prepare.set_defaults(run=_run, bench="prepare", device="cpu", threads=1)
     about = "features beside the bare network, and searches by short codes beside exact distances"
     retrieval = _kind(kinds, "retrieval", about)
     retrieval.add_argument("--images", type=int, default=128, metavar="N", help="images a turn (default: 128)")

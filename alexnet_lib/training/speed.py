@@ -27,12 +27,12 @@ def trainer(
 
     def logits(images: torch.Tensor) -> torch.Tensor:
         with autocast(images.device, dtype):
-            return net(images)
+            return net(images).float()
 
     def run() -> int:
         for _ in range(steps):
             train_step(logits, optimiser, batch, labels)
-        synchronise(batch.device)
+        synchronise()
         return steps * len(batch)
 
     return run

@@ -16,7 +16,7 @@ from torch import nn
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import bench, records
 from alexnet_lib.bench import augment, cifar, lrn, model
-from alexnet_lib.bench.recording import figures, write
+from alexnet_lib.bench.frame import Comparison, figures
 from alexnet_lib.commands.bench_parser import add_bench_parser
 from alexnet_lib.errors import SettingError, check_counts
 from alexnet_lib.measures.lrn import kept_for_backward
@@ -282,17 +282,42 @@ def test_bench_model_takes_32_images_on_a_cpu(settings_measured: list) -> None:
     assert settings_measured == [(7, 5, 32, dtype, False) for dtype in ("float32", "bfloat16")]
 
 
-def test_a_record_of_speed_is_complete(tmp_path: Path) -> None:
+def test_a_record_of_speed_is_complete(
+    clock: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     timings = {"a": timing.Timing("a", 2.0, 1.0, 3.0)}
     assert figures(timings) == {"a": {"median": 2.0, "lowest": 1.0, "highest": 3.0}}
-    about = {"device": torch.device("cpu"), "rounds": 7, "seconds": 1.5, "words": ["--rounds", "7"], "out": tmp_path}
-    path = write("some", {"x": 1}, claims=["C04"], **about)
-    assert path == tmp_path / "bench" / "some_cpu.json"
+    monkeypatch.setattr("sys.argv", ["alexnet_lib", "bench", "some", "--rounds", "7"])
+    comparison = Comparison(Namespace(bench="some", device="cpu", threads=None, rounds=7, out=tmp_path))
+    clock[0] += 1.5
+    assert comparison.record({"x": 1}, claims=["C04"]) == 0
+    path = tmp_path / "bench" / "some_cpu.json"
+    assert capsys.readouterr().out == f"recorded in {path}\n"
     record = records.read(path)
     assert (record["experiment"], record["run"], record["claims"]) == ("bench", "some_cpu", ["C04"])
     assert (record["configuration"], record["seconds"]) == ({"rounds": 7, "threads": 1}, 1.5)
     assert record["result"] == {"x": 1} and record["dataset"]["name"] == "noise"
     assert record["command"] == "python -m alexnet_lib bench some --rounds 7"
+
+
+def test_without_out_nothing_is_recorded(capsys: pytest.CaptureFixture) -> None:
+    assert Comparison(Namespace(bench="some", device="cpu", threads=None, rounds=7, out=None)).record({"x": 1}) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_turn_lasts_until_the_gpus_in_use_have_done_it(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda number: (10, 0, 10)[number])
+
+    def synchronize(number: int) -> None:
+        waited.append(number)
+        clock[0] += 1
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    assert timing.take_turns({"a": lambda: 100}, 1)["a"].median == 50.0
+    assert waited == [0, 2] * 2
 
 
 def test_check_counts_takes_what_was_not_given() -> None:

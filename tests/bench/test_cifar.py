@@ -19,16 +19,15 @@ from alexnet_lib.system import timing
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_named")
 
 CPU = torch.device("cpu")
-Pipeline = Callable[[ImageSet, PixelScale, Path], Iterator[tuple[torch.Tensor, torch.Tensor]]]
+Pipeline = Callable[[ImageSet, PixelScale], Iterator[tuple[torch.Tensor, torch.Tensor]]]
 
 
-def ours(images: ImageSet, scale: PixelScale, folder: Path) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def ours(images: ImageSet, scale: PixelScale) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     return cifar.our_batches(images, scale, CPU)
 
 
-def torchvisions(images: ImageSet, scale: PixelScale, folder: Path) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    cifar.write_batches(images, folder)
-    return cifar.batches_of(cifar.torchvision_loader(folder, scale, workers=0))
+def torchvisions(images: ImageSet, scale: PixelScale) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    return cifar.batches_of(cifar.torchvision_loader(images, scale, workers=0))
 
 
 @pytest.fixture
@@ -41,10 +40,10 @@ def halves() -> ImageSet:
 
 
 @pytest.mark.parametrize("pipeline", [ours, torchvisions])
-def test_both_pipelines_crop_reflect_scale_and_shuffle(pipeline: Pipeline, halves: ImageSet, tmp_path: Path) -> None:
+def test_both_pipelines_crop_reflect_scale_and_shuffle(pipeline: Pipeline, halves: ImageSet) -> None:
     torch.manual_seed(0)  # torchvision's draws come from it
     scale = PixelScale(torch.full((3, 32, 32), 100.0), 50.0)
-    taken = [batch for batch, _ in zip(pipeline(halves, scale, tmp_path), range(3), strict=False)]
+    taken = [batch for batch, _ in zip(pipeline(halves, scale), range(3), strict=False)]
     for images, labels in taken:
         assert (images.shape, images.dtype, labels.shape) == ((128, 3, 32, 32), torch.float32, (128,))
         row = images[:, 0, 16]  # no crop reaches beyond it
@@ -64,9 +63,8 @@ def test_both_pipelines_crop_reflect_scale_and_shuffle(pipeline: Pipeline, halve
     assert shown.sum() == 256 and shown.max() <= 26 and shown.min() >= 22, "a pass shows no image twice"
 
 
-def test_torchvision_gets_the_very_same_images(halves: ImageSet, tmp_path: Path) -> None:
-    cifar.write_batches(halves, tmp_path)
-    published = cifar.PublishedCIFAR10(str(tmp_path))
+def test_torchvision_gets_the_very_same_images(halves: ImageSet) -> None:
+    published = cifar.PublishedCIFAR10(halves)
     assert len(published) == 260 and published.classes == list(halves.classes)
     for i in (0, 17, 259):
         picture, label = published[i]

@@ -15,7 +15,7 @@ from training_cases import SMALL, small, training
 
 from alexnet_lib import records
 from alexnet_lib.__main__ import main
-from alexnet_lib.bench import ladder, roofline, train, train_report, whole
+from alexnet_lib.bench import ladder, roofline, train, train_report
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import AlexNetLibError
 from alexnet_lib.network.alexnet import AlexNet
@@ -128,7 +128,7 @@ def test_a_turn_may_be_longer_than_a_pass(makes: ladder.Batches) -> None:
 
 def test_a_turn_is_as_many_updates_as_batches() -> None:
     seen, batch = [], ladder.Batch(torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64))
-    assert ladder.whole(seen.append, lambda: iter([batch] * 3), CPU)() == 12 and len(seen) == 3
+    assert ladder.whole(seen.append, lambda: iter([batch] * 3))() == 12 and len(seen) == 3
     assert ladder.alone(seen.append, batch, 5)() == 20 and len(seen) == 8
 
 
@@ -194,11 +194,11 @@ def tiny_net(num_classes: int) -> nn.Module:
 
 
 def test_the_example_is_torchvisions_with_its_own_update_and_transforms() -> None:
-    trainer = whole.ExampleTrainer(6, CPU, "float32")
+    trainer = train.ExampleTrainer(6, CPU, "float32")
     assert type(trainer.net).__name__ == "AlexNet" and trainer.net.classifier[-1].out_features == 6
     (group,) = trainer.optimiser.param_groups
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.01, 0.9, 1e-4)
-    image = whole.example_transform(64)(Image.new("RGB", (90, 80), (124, 116, 104)))
+    image = train.example_transform(64)(Image.new("RGB", (90, 80), (124, 116, 104)))
     assert image.shape == (3, 64, 64) and image.abs().max() < 0.01, "the mean colour is brought to 0"
 
 
@@ -211,7 +211,7 @@ def test_bench_train_checks_measures_and_records(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(roofline, "product", lambda device, dtype: lambda: 2 * 16**3)
-    monkeypatch.setattr(whole.torchvision.models, "alexnet", tiny_net)
+    monkeypatch.setattr(train.torchvision.models, "alexnet", tiny_net)
     given = words(prepared, "--source", str(source(prepared)), "--workers", "0", "--out", str(tmp_path))
     monkeypatch.setattr("sys.argv", ["alexnet_lib", *given])
     assert main(given) == 0
@@ -230,7 +230,7 @@ def test_bench_train_checks_measures_and_records(
         share = rung["images_per_second"]["median"] / rung["roofline"]
         assert rung["share_of_roofline"] == pytest.approx(share, rel=1e-4)
     examples = {train_report.example_name(dtype) for dtype in ("float32", "bfloat16")}
-    assert set(result["beside"]) == {ladder.COMMAND, ladder.EXAMPLE_FILES} | examples
+    assert set(result["beside"]) == {train_report.COMMAND, train_report.EXAMPLE_FILES} | examples
     assert result["dtype"] in ("float32", "bfloat16") and set(result["peaks"]) == {"float32", "bfloat16"}
     assert set(result["checks"]) == {rung.name for rung in rungs} - {
         "+ prepared bytes, mapped; whole batches augmented", "+ all bytes held beforehand",
@@ -241,8 +241,9 @@ def test_bench_train_checks_measures_and_records(
 def test_without_files_the_naive_rungs_are_left_out_and_it_says_so(
     prepared: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole.torchvision.models, "alexnet", tiny_net)
+    monkeypatch.setattr(train.torchvision.models, "alexnet", tiny_net)
     monkeypatch.setattr(train, "take_turns", lambda contestants, rounds: dict.fromkeys(contestants, rounds))
+    monkeypatch.setattr(train, "recorded", lambda *_: {})
     seen = []
     monkeypatch.setattr(train, "report", lambda measured, timings: seen.append((measured, timings)))
     assert main(words(prepared)) == 0
@@ -250,20 +251,20 @@ def test_without_files_the_naive_rungs_are_left_out_and_it_says_so(
     assert len(said) == 3 and all(line.endswith("no --source names the image files") for line in said)
     ((measured, timings),) = seen
     assert [rung.feed for rung in measured.rungs] == ["mapped", "held", "held", "held"]
-    assert ladder.EXAMPLE_FILES not in timings and train_report.example_name("bfloat16") in timings
-    monkeypatch.setattr(whole, "held_place", lambda images, device: None)
-    again = whole.Bench(measured.images, measured.recipe, CPU, None, 0, 2, 1, ())
+    assert train_report.EXAMPLE_FILES not in timings and train_report.example_name("bfloat16") in timings
+    monkeypatch.setattr(train, "held_place", lambda images, device: None)
+    again = train.Bench(measured.images, measured.recipe, CPU, None, 0, 2, 1, ())
     assert [rung.feed for rung in again.rungs] == ["mapped", "mapped"]
     assert "all bytes held beforehand: they do not fit" in again.left_out
 
 
 def test_the_report_is_of_medians(makes: ladder.Batches, capsys: pytest.CaptureFixture) -> None:
-    measured = whole.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ())
+    measured = train.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ())
     measured.checks = {"one": ladder.Check([1.0, 0.5], 1e-6)}
     speeds = {rung.name: 100.0 * 2**i for i, rung in enumerate(measured.rungs)}
-    speeds |= {ladder.alone_name(name): 800.0 for name in measured.first_of_step.values()}
+    speeds |= {train_report.alone_name(name): 800.0 for name in measured.first_of_step.values()}
     example = train_report.example_name("float32")
-    speeds |= {ladder.COMMAND: 200.0, example: 100.0, "product, float32": 1e9, "copy": 1e8}
+    speeds |= {train_report.COMMAND: 200.0, example: 100.0, "product, float32": 1e9, "copy": 1e8}
     timings = {name: timing.Timing(name, speed, speed / 2, speed * 2) for name, speed in speeds.items()}
     train_report.report(measured, timings)
     lines = capsys.readouterr().out.splitlines()
@@ -283,9 +284,9 @@ def test_the_command_is_measured_in_the_type_that_it_would_take(
 ) -> None:
     for slower, wanted in ((0.6, "bfloat16"), (1.6, "float32")):
         monkeypatch.setattr(devices, "slowdown", lambda device, slower=slower: slower)
-        measured = whole.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ("bfloat16",))
+        measured = train.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ("bfloat16",))
         assert measured.dtype == wanted
-    assert whole.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ()).dtype == "float32", "what is not measured"
+    assert train.Bench(makes.images, makes.recipe, CPU, None, 0, 2, 1, ()).dtype == "float32", "what is not measured"
 
 
 @pytest.mark.parametrize(
@@ -315,5 +316,5 @@ def test_a_folder_that_was_not_prepared_is_named(tmp_path: Path, capsys: pytest.
 
 def test_a_recipe_without_response_normalisation_has_no_rung_for_it(makes: ladder.Batches) -> None:
     recipe: Recipe = small("net.norm=none")
-    measured = whole.Bench(makes.images, recipe, CPU, None, 0, 1, 1, ())
+    measured = train.Bench(makes.images, recipe, CPU, None, 0, 1, 1, ())
     assert not any("normalisation" in reason for reason in measured.left_out)
