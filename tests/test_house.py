@@ -45,3 +45,17 @@ def test_the_claims_can_be_imported_without_what_they_are_judged_by() -> None:
     code = f"import sys, alexnet_lib.claims; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "[]"
+
+
+EVERY_MODULE = """
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(["fcntl", "grp", "pwd", "resource", "termios"]))  # which Windows does not have
+import alexnet_lib
+for module in pkgutil.walk_packages(alexnet_lib.__path__, "alexnet_lib."):
+    importlib.import_module(module.name)
+"""
+
+
+def test_every_module_can_be_imported_where_unixs_modules_are_missing() -> None:
+    done = subprocess.run([sys.executable, "-c", EVERY_MODULE], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

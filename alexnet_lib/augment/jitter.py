@@ -1,7 +1,8 @@
 """Brightness, contrast and saturation changed at random: what is usual today where the paper shifts colours by PCA.
 
-On whole batches of bytes, on the device that holds them, one draw an image. Compared with the paper's lighting in
-"Lighting by principal components".
+On whole batches of bytes, on the device that holds them, one draw an image. torchvision's ColorJitter has one draw a
+batch, and takes it from PyTorch's own generator: a run that goes on would not draw what it would have drawn. Compared
+with the paper's lighting in "Lighting by principal components".
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from ..errors import DataError
 def only_one(folder: Path, patience: float = 5.0) -> Iterator[int]:
     """Hold a lock on `folder`, given as an open file; the system lifts it when this process ends, however it does.
 
-    Processes that are handed the open file (subprocess's `pass_fds`) hold the lock too. DataError where others still
-    hold it after `patience` seconds, which those of a run that was just killed have for ending.
+    Processes that are handed the open file (subprocess's `pass_fds`) hold the lock too; filelock's locks cannot be
+    handed on, and leave a file in the folder. DataError where others still hold it after `patience` seconds, which
+    those of a run that was just killed have for ending.
     """
     handle, end = os.open(folder, os.O_RDONLY), time.monotonic() + patience
     try:
@@ -31,6 +31,8 @@ def only_one(folder: Path, patience: float = 5.0) -> Iterator[int]:
 
 
 def _locked(handle: int) -> bool:
+    import fcntl  # here, since Windows does not have it: what locks nothing works there
+
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
