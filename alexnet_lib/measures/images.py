@@ -60,14 +60,8 @@ def channel_correlation(images: torch.Tensor) -> torch.Tensor:
 
 
 def _pearson(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    n = x.numel()
-    total_x, total_y = x.sum(dtype=torch.float64), y.sum(dtype=torch.float64)
-    products = [(a * b).sum(dtype=torch.float64) for a, b in ((x, y), (x, x), (y, y))]
-    covariance, spread_x, spread_y = (
-        product - a * b / n
-        for product, (a, b) in zip(products, ((total_x, total_y), (total_x,) * 2, (total_y,) * 2), strict=True)
-    )
-    if min(float(spread_x), float(spread_y)) <= 1e-9 * n:
+    (spread_x, covariance), (_, spread_y) = torch.cov(torch.stack([x.flatten(), y.flatten()]).double())
+    if min(float(spread_x), float(spread_y)) <= 1e-9:
         raise SettingError("a channel does not vary, so there is no correlation")
     return covariance / (spread_x * spread_y).sqrt()
 
