@@ -21,7 +21,7 @@ from ..system.timing import Timing, take_turns
 from ..training.fit import TrainSettings, make_batches
 from ..training.optimizer import PaperSGD
 from ..training.speed import trainer
-from .frame import Comparison, print_columns, speeds
+from .frame import Comparison, each, print_columns, speeds
 
 BATCH, PADDING, CROP = 128, 4, 32
 
@@ -39,15 +39,9 @@ class PublishedCIFAR10(torchvision.datasets.CIFAR10):
 def torchvision_loader(images: ImageSet, scale: PixelScale, workers: int) -> DataLoader:
     """The usual way: torchvision's CIFAR10 with crop, reflection, tensor and normalisation image by image."""
     mean = scale.mean.mean((1, 2)) / 255
-    transform = v2.Compose(
-        [
-            v2.RandomCrop(CROP, padding=PADDING),
-            v2.RandomHorizontalFlip(),
-            v2.ToImage(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(mean.tolist(), [scale.deviation / 255] * 3),
-        ]
-    )
+    transform = v2.Compose([v2.RandomCrop(CROP, padding=PADDING), v2.RandomHorizontalFlip(), v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Normalize(mean.tolist(), [scale.deviation / 255] * 3)])  # fmt: skip
     data = PublishedCIFAR10(images, transform)
     return DataLoader(data, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
 
@@ -72,13 +66,7 @@ def our_batches(
 
 def taker(batches: Iterator, count: int, device: torch.device) -> Callable[[], int]:
     """A contestant that takes `count` batches and brings them to the device."""
-
-    def take() -> int:
-        for images, _ in itertools.islice(batches, count):
-            images.to(device, non_blocking=True)
-        return count * BATCH
-
-    return take
+    return each(lambda batch: batch[0].to(device, non_blocking=True), lambda: itertools.islice(batches, count), BATCH)
 
 
 def stepper(images: ImageSet, scale: PixelScale, count: int, device: torch.device) -> Callable[[], int]:

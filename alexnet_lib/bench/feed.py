@@ -18,8 +18,7 @@ from ..training.recipes import Recipe
 from ..training.seeds import Order, Share
 from ..training.speed import stepped
 from .frame import OfPrepared, figures, print_columns, speeds
-from .jpeg import PLACES, decoded
-from .loaders import PreparedClasses, held_place, taker, their_loader, theirs
+from .loaders import PLACES, PreparedClasses, decoded, held_place, taker, their_loader, theirs
 
 STEP, THEIRS = "a training step, the batch at hand", "torchvision ImageFolder, DataLoader"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,19 @@ class OfPrepared(Comparison):
         digest = self.images.index["source"]["digest"]
         return super().record(result, ["C15"], {"name": self.about, "source": "prepared images", "checksum": digest,
                                                 "images": len(self.images), "stand_in": False})  # fmt: skip
+
+
+def each(work: Callable[[Any], object], batches: Callable[[], Iterable[Any]], size: int) -> Callable[[], int]:
+    """A contestant: that work on each batch of a turn, of `size` images each; how many images that were."""
+
+    def turn() -> int:
+        images = 0
+        for batch in batches():
+            work(batch)
+            images += size
+        return images
+
+    return turn
 
 
 def without_folders(words: Sequence[str], names: dict[str, str]) -> list[str]:

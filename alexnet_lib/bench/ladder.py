@@ -209,32 +209,10 @@ class Batches:
         (batch,) = (few := Batches(self.images, self.recipe, 1, self.device)).of_feed(few.feed("mapped"))
         return batch
 
-    def loader(self, source: Path, workers: int) -> DataLoader:
-        """The usual loader on the original files, of that many batches."""
-        return their_loader(source, self.images, self.recipe, workers, self.count)
-
     def source(self, feed: str, source: Path | None, workers: int) -> Callable[[], Iterator[Batch]]:
         """What makes a turn's batches for a rung's feed."""
         if feed == "files":
-            loader = self.loader(source, workers)
+            loader = their_loader(source, self.images, self.recipe, workers, self.count)
             return lambda: self.of_files(loader)
         place = self.feed("mapped" if feed == "mapped" else held_place(self.images, self.device))
         return lambda: self.of_feed(place)
-
-
-def whole(update: Callable[[Batch], object], batches: Callable[[], Iterator[Batch]]) -> Callable[[], int]:
-    """A contestant: one turn of training from stored images to updated weights; how many images that were."""
-
-    def run() -> int:
-        images = 0
-        for batch in batches():
-            update(batch)
-            images += len(batch.labels)
-        return images
-
-    return run
-
-
-def alone(update: Callable[[Batch], object], batch: Batch, steps: int) -> Callable[[], int]:
-    """A contestant: so many updates on a batch that is there."""
-    return whole(update, lambda: iter([batch] * steps))

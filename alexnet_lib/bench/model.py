@@ -93,9 +93,8 @@ def measure(
     wanted: Networks, rounds: int, device: torch.device, batch: int, dtype: str, compiled: bool
 ) -> dict[str, Timing]:
     """Images a second of a training step of every network, in turns."""
-    return take_turns(
-        {name: stepper(make(), batch, device, dtype, compiled) for name, make in wanted.items()}, rounds
-    )
+    steps = {name: stepper(make(), batch, device, dtype, compiled) for name, make in wanted.items()}
+    return take_turns(steps, rounds)
 
 
 def sizes(text: str) -> list[int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,8 +27,8 @@ from ..training.loop import Training
 from ..training.recipes import Recipe
 from ..training.run_folder import RunFolder
 from . import roofline
-from .frame import OfPrepared
-from .ladder import Batches, Check, Step, Trainer, alone, check, extras_of, ladder, whole
+from .frame import OfPrepared, each
+from .ladder import Batches, Check, Step, Trainer, check, extras_of, ladder
 from .loaders import PreparedClasses, held_place, loader_of
 from .train_report import COMMAND, EXAMPLE_FILES, alone_name, example_name, recorded, report
 
@@ -81,34 +81,18 @@ class Bench:
         if not fit:
             self.left_out.append("all bytes held beforehand: they do not fit")
         if self.source is None:
-            self.left_out += [f"{rung.name}: no --source names the image files" for rung in self.rungs[: self._files]]
-            del self.rungs[: self._files]
-        # Rungs that differ in nothing but the feed share a network.
-        self.trainers = {rung.step: Trainer(rung.step, self.recipe, self.classes, self.device) for rung in self.rungs}
-        self.described = next(iter(self.trainers.values())).net.describe()
-
-    @property
-    def _files(self) -> int:
-        """How many rungs are fed from image files."""
-        return sum(rung.feed == "files" for rung in self.rungs)
-
-    @property
-    def first_of_step(self) -> dict[Step, str]:
-        """The first rung that takes each step."""
-        names: dict[Step, str] = {}
+            files = [rung for rung in self.rungs if rung.feed == "files"]
+            self.left_out += [f"{rung.name}: no --source names the image files" for rung in files]
+            del self.rungs[: len(files)]
+        self.first_of_step: dict[Step, str] = {}  # the first rung that takes each step: others share its network
         for rung in self.rungs:
-            names.setdefault(rung.step, rung.name)
-        return names
-
-    @property
-    def dtypes(self) -> list[str]:
-        return list(dict.fromkeys(rung.step.dtype for rung in self.rungs))
-
-    @property
-    def dtype(self) -> str:
-        """The type that `train` takes here with dtype=auto, if it is measured."""
-        found = pick_dtype(AUTO, self.device)
-        return found if found in self.dtypes else "float32"
+            self.first_of_step.setdefault(rung.step, rung.name)
+        self.trainers = {step: Trainer(step, self.recipe, self.classes, self.device) for step in self.first_of_step}
+        self.described = next(iter(self.trainers.values())).net.describe()
+        self.dtypes = list(dict.fromkeys(step.dtype for step in self.trainers))
+        self.parts = {dtype: roofline.work(self.described, self.recipe.batch, dtype) for dtype in self.dtypes}
+        # The type that `train` takes here with dtype=auto, if it is measured.
+        self.dtype = found if (found := pick_dtype(AUTO, self.device)) in self.dtypes else "float32"
 
     def contestants(self, folder: Path) -> dict[str, Callable[[], int]]:
         """All that takes turns; `folder` for what the command writes. Peaks return operations or bytes, not images."""
@@ -117,11 +101,15 @@ class Bench:
         self.checks = check(by_name, hand)
         feeds = dict.fromkeys(rung.feed for rung in self.rungs)
         sources = {feed: self.makes.source(feed, self.source, self.workers) for feed in feeds}
-        found = {rung.name: whole(self.trainers[rung.step], sources[rung.feed]) for rung in self.rungs}
-        found |= {alone_name(name): alone(trainer, hand, self.steps) for name, trainer in by_name.items()}
+        found = {rung.name: self._turn(self.trainers[rung.step], sources[rung.feed]) for rung in self.rungs}
+        found |= {alone_name(name): self._turn(trainer, lambda: [hand] * self.steps)
+                  for name, trainer in by_name.items()}  # fmt: skip
         found |= self._command(folder) | self._example(hand)
         found |= {f"product, {dtype}": roofline.product(self.device, dtype) for dtype in self.dtypes}
         return found | {"copy": roofline.copy(self.device)}
+
+    def _turn(self, update: Callable[[Batch], object], batches: Callable[[], Iterable[Batch]]) -> Callable[[], int]:
+        return each(update, batches, self.recipe.batch)
 
     def _command(self, folder: Path) -> dict[str, Callable[[], int]]:
         """The engine that `train` runs, in the type that its dtype=auto takes here, with the feed (which holds the
@@ -133,17 +121,18 @@ class Bench:
         training = Training(recipe, self.images, None, 0, self.device, log, feed="mapped", compiled=last.step.compiled)
         training.take_up()
         feed = self.makes.feed(place)
-        return {COMMAND: whole(training.one_step, lambda: self.makes.of_feed(feed))}
+        return {COMMAND: self._turn(training.one_step, lambda: self.makes.of_feed(feed))}
 
     def _example(self, hand: Batch) -> dict[str, Callable[[], int]]:
         trainers = {dtype: ExampleTrainer(self.classes, self.device, dtype) for dtype in self.dtypes}
         few = Batch((hand.pixels / 64).contiguous(), hand.labels)  # about the spread of normalised pixels
-        found = {example_name(dtype): alone(trainer, few, self.steps) for dtype, trainer in trainers.items()}
+        found = {example_name(dtype): self._turn(trainer, lambda: [few] * self.steps)
+                 for dtype, trainer in trainers.items()}  # fmt: skip
         if self.source:
             trainer = trainers[self.dtype]
             folder = PreparedClasses(self.source, self.images, example_transform(self.recipe.net.input_size))
             loader = loader_of(folder, self.recipe.batch, self.workers, self.batches)
-            found[EXAMPLE_FILES] = whole(trainer, lambda: self.makes.of_files(loader))
+            found[EXAMPLE_FILES] = self._turn(trainer, lambda: self.makes.of_files(loader))
         return found
 
 

@@ -49,23 +49,17 @@ def peaks(timings: dict[str, Timing], dtypes: list[str]) -> dict[str, roofline.P
 
 def judged(bench: Bench, timings: dict[str, Timing]) -> list[Measured]:
     """The rungs with their figures, in order."""
-    reached, names, batch = peaks(timings, bench.dtypes), bench.first_of_step, bench.recipe.batch
-    parts = {dtype: roofline.work(bench.described, batch, dtype) for dtype in bench.dtypes}
-    return [
-        Measured(rung, timings[rung.name], timings[alone_name(names[rung.step])],
-                 roofline.allowed(parts[rung.step.dtype], batch, reached[rung.step.dtype]))
-        for rung in bench.rungs
-    ]  # fmt: skip
+    allowed = {dtype: roofline.allowed(bench.parts[dtype], bench.recipe.batch, peak)
+               for dtype, peak in peaks(timings, bench.dtypes).items()}  # fmt: skip
+    return [Measured(rung, timings[rung.name], timings[alone_name(bench.first_of_step[rung.step])],
+                     allowed[rung.step.dtype]) for rung in bench.rungs]  # fmt: skip
 
 
 def recorded(bench: Bench, timings: dict[str, Timing]) -> dict[str, Any]:
     """What a record says of a run; `projected_hours` is no measurement."""
     reached = peaks(timings, bench.dtypes)
-    layers = {
-        dtype: [asdict(part) | {"bound": part.bound(reached[dtype])}
-                for part in roofline.work(bench.described, bench.recipe.batch, dtype)]
-        for dtype in bench.dtypes
-    }  # fmt: skip
+    layers = {dtype: [asdict(part) | {"bound": part.bound(reached[dtype])} for part in parts]
+              for dtype, parts in bench.parts.items()}  # fmt: skip
     rungs = [
         {"name": one.rung.name, "feed": one.rung.feed, **asdict(one.rung.step),
          "images_per_second": figures({"": one.whole})[""], "step_alone": figures({"": one.alone})[""],
@@ -137,8 +131,7 @@ def beside_it(bench: Bench, timings: dict[str, Timing]) -> dict[str, Timing]:
 
 
 def _layers(bench: Bench, dtype: str, peak: roofline.Peak) -> None:
-    batch = bench.recipe.batch
-    parts = roofline.work(bench.described, batch, dtype)
+    batch, parts = bench.recipe.batch, bench.parts[dtype]
     whole = sum(part.seconds(peak) for part in parts)
     total = roofline.Work("sum", sum(part.operations for part in parts), sum(part.bytes for part in parts))
     columns = {

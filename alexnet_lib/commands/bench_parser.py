@@ -17,7 +17,6 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
     augment = _kind(kinds, "augment", about)
     augment.add_argument("--batch", type=int, default=128, metavar="N", help="images a batch (default: 128)")
-    augment.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "images a second of the CIFAR-10 input pipeline, of torchvision's, and of a training step"
     cifar = _kind(kinds, "cifar", about)
     cifar.add_argument("--data", metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)")
@@ -32,14 +31,12 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     lrn.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 32 on a CPU, 128 on a GPU)")
     lrn.add_argument("--dtype", choices=DTYPES, default="float32", help="of the activations (default: float32)")
     lrn.add_argument("--compile", action="store_true", help="measure both under torch.compile too")
-    lrn.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "training steps of AlexNet and its variants, beside torchvision's"
     model = _kind(kinds, "model", about)
     model.add_argument("--batches", metavar="N,N", help="batch sizes (default: 32 on a CPU, 128 on a GPU)")
     model.add_argument("--dtypes", metavar="A,B", default=",".join(DTYPES), help="float32, bfloat16 (default: both)")
     model.add_argument("--only", metavar="A,B", help="only the networks whose name holds one of these words")
     model.add_argument("--compile", action="store_true", help="measure all under torch.compile too")
-    model.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "preparing images as ImageNet's are, beside a plain script of Pillow and torchvision"
     prepare = kinds.add_parser("prepare", help=about, description=about)
     prepare.add_argument("source", metavar="SRC", help="folder of images, as data prepare-imagenet takes it")
@@ -59,7 +56,6 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     retrieval.add_argument("--images", type=int, default=128, metavar="N", help="images a turn (default: 128)")
     retrieval.add_argument("--count", type=int, default=100_000, metavar="N", help="searched (default: 100,000)")
     retrieval.add_argument("--queries", type=int, default=200, metavar="N", help="by code, a turn (default: 200)")
-    retrieval.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     about = "whole training by a ladder of changes, from the naive loop to the fastest, and its share of the roofline"
     train = _kind(kinds, "train", about)
     _prepared_options(train, "the image files it was prepared from, for the naive rungs", "the naive rungs' loader")
@@ -76,7 +72,6 @@ def _prepared_options(kind: argparse.ArgumentParser, source: str, loader: str) -
     kind.add_argument("--workers", type=int, metavar="N", help=f"of {loader} (default: one a core)")
     kind.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
     kind.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")
-    kind.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
 
 
 def _kind(kinds: argparse._SubParsersAction, name: str, about: str) -> argparse.ArgumentParser:
@@ -85,6 +80,8 @@ def _kind(kinds: argparse._SubParsersAction, name: str, about: str) -> argparse.
     kind.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     kind.add_argument("--threads", type=int, metavar="N", help="CPU threads for PyTorch (default: its own choice)")
     kind.add_argument("--rounds", type=int, default=5, metavar="N", help="turns that count (default: 5)")
+    if name != "cifar":  # which no claim needs
+        kind.add_argument("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
     kind.set_defaults(run=_run, bench=name)
     return kind
 

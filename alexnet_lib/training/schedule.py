@@ -183,8 +183,8 @@ def _check_same(schedule: Any, state: dict[str, Any], moving: set[str]) -> None:
 class CosineDecay:
     """From 0 up to each group's own rate over `warmup` steps, then along half a cosine to 0 at step `steps`.
 
-    `before_step` sets the rates for the step that comes; `step` is asked after each pass, as of other schedules. torch's
-    LinearLR and CosineAnnealingLR have the same rates, but belong to one optimiser, which a recipe does not know yet.
+    `before_step` sets the rates for the step that comes; `step` is asked after each pass, as of other schedules. The
+    rates of torch's LinearLR and CosineAnnealingLR; but those belong to an optimiser, which a recipe does not know yet.
     SettingError: a warm-up that is not shorter than the whole.
     """
 

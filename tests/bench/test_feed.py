@@ -12,7 +12,7 @@ from training_cases import SMALL, small
 
 from alexnet_lib import records
 from alexnet_lib.__main__ import main
-from alexnet_lib.bench import feed, jpeg, loaders
+from alexnet_lib.bench import feed, loaders
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import DataError
 from alexnet_lib.system import timing
@@ -71,14 +71,14 @@ def test_torchvisions_decoder_gives_about_the_prepared_pixels(prepared: Path, mo
     paths = [Path(files.samples[i][0]) for i in wanted]
     assert [path.name for path in paths] == [Path(images.names[i]).name for i in wanted]
     with ThreadPoolExecutor(2) as pool:
-        found = jpeg.read(paths, images.side, torch.device("cpu"), pool)
+        found = loaders.read(paths, images.side, torch.device("cpu"), pool)
         assert found.shape == (3, 3, 72, 72) and found.dtype == torch.uint8
         assert (found.float() - images.images(wanted).float()).abs().mean() < 2
         # On a GPU the decoder is given the whole list at once; here it is the same decoder, one by one.
-        kernel = jpeg.decode_jpeg
-        monkeypatch.setattr(jpeg, "decode_jpeg", lambda given, mode, device: [kernel(one, mode) for one in given])
-        assert torch.equal(jpeg.read(paths, images.side, torch.device("cuda"), pool), found)
-    made = jpeg.decoded(files, images, small(), 2, torch.device("cpu"), 1, jpeg.PLACES[0])
+        kernel = loaders.decode_jpeg
+        monkeypatch.setattr(loaders, "decode_jpeg", lambda given, mode, device: [kernel(one, mode) for one in given])
+        assert torch.equal(loaders.read(paths, images.side, torch.device("cuda"), pool), found)
+    made = loaders.decoded(files, images, small(), 2, torch.device("cpu"), 1, loaders.PLACES[0])
     monkeypatch.undo()
     assert made() == 24
 
@@ -86,10 +86,10 @@ def test_torchvisions_decoder_gives_about_the_prepared_pixels(prepared: Path, mo
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_file_that_is_no_jpeg_is_named(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.JPEG").write_bytes(b"no picture")
-    kernel = jpeg.decode_jpeg
-    monkeypatch.setattr(jpeg, "decode_jpeg", lambda given, mode, **_: kernel(given, mode))
+    kernel = loaders.decode_jpeg
+    monkeypatch.setattr(loaders, "decode_jpeg", lambda given, mode, **_: kernel(given, mode))
     with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match=r"a\.JPEG.* cannot be decoded"):
-        jpeg.read([tmp_path / "a.JPEG"], 72, torch.device(device), pool)
+        loaders.read([tmp_path / "a.JPEG"], 72, torch.device(device), pool)
 
 
 def test_bench_feed_measures_records_and_tells_ratios(

@@ -59,6 +59,8 @@ def test_the_command_prints_a_table_and_writes_a_record(
     assert not list(tmp_path.glob("bench_prepare_*")), "what was measured on is gone"
     (path,) = (tmp_path / "records" / "bench").iterdir()
     record = json.loads(path.read_text())
+    assert record["command"].startswith("python -m alexnet_lib bench prepare SRC --rounds 1 --side 24")
+    assert record["run"] == "prepare_source_raw_cpu"
     assert record["dataset"]["images"] == 27 and record["result"]["images_per_second"]["ours"]["median"] > 0
 
 

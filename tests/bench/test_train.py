@@ -15,7 +15,7 @@ from training_cases import SMALL, small, training
 
 from alexnet_lib import records
 from alexnet_lib.__main__ import main
-from alexnet_lib.bench import ladder, roofline, train, train_report
+from alexnet_lib.bench import frame, ladder, roofline, train, train_report
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import AlexNetLibError
 from alexnet_lib.network.alexnet import AlexNet
@@ -128,8 +128,8 @@ def test_a_turn_may_be_longer_than_a_pass(makes: ladder.Batches) -> None:
 
 def test_a_turn_is_as_many_updates_as_batches() -> None:
     seen, batch = [], ladder.Batch(torch.zeros(4, 3, 2, 2), torch.zeros(4, dtype=torch.int64))
-    assert ladder.whole(seen.append, lambda: iter([batch] * 3))() == 12 and len(seen) == 3
-    assert ladder.alone(seen.append, batch, 5)() == 20 and len(seen) == 8
+    assert frame.each(seen.append, lambda: iter([batch] * 3), 4)() == 12 and len(seen) == 3
+    assert frame.each(seen.append, lambda: [batch] * 5, 4)() == 20 and len(seen) == 8
 
 
 def test_the_last_rung_is_what_the_train_command_does(prepared: Path, tmp_path: Path) -> None:
