@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, SettingError
+from ..errors import DataError, SettingError, check_counts
 from ..measures.photo_index import PhotoIndex, read_queries
 from ..measures.retrieval import Neighbours, features_of
 from ..measures.trained import FeatureNet, load_feature_net
@@ -35,8 +35,7 @@ class Found:
 
 def run(args: argparse.Namespace) -> int:
     """Index the folder or bring its index up to date, look for each image, print, and draw the sheet."""
-    if args.k < 1:
-        raise SettingError(f"--k {args.k}: give a whole number of 1 or more")
+    check_counts(args, "k")
     if args.codes is not None and (args.codes < 8 or args.codes % 8):
         raise SettingError(f"--codes {args.codes}: give a multiple of 8, such as 64, 128 or 256")
     device = pick_device(args.device)

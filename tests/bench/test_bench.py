@@ -17,7 +17,7 @@ from alexnet_lib import __main__ as command_line
 from alexnet_lib import bench, records
 from alexnet_lib.bench import augment, cifar, lrn, model
 from alexnet_lib.bench.frame import Comparison, figures
-from alexnet_lib.commands.bench_parser import add_bench_parser
+from alexnet_lib.commands.parsers import add_bench_parser
 from alexnet_lib.errors import SettingError, check_counts
 from alexnet_lib.measures.lrn import kept_for_backward
 from alexnet_lib.network.alexnet import AlexNet
