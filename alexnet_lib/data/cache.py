@@ -47,11 +47,8 @@ def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
 
 def read(root: Path, folder: Path, split: str, fingerprint: str) -> Cached | None:
     """The cached split, or None where there is none that was made from these very files, whole, by this version."""
-    for path in cache_paths(root, folder, split):
-        cached = _read_file(path, fingerprint)
-        if cached is not None:
-            return cached
-    return None
+    found = (_read_file(path, fingerprint) for path in cache_paths(root, folder, split))
+    return next((cached for cached in found if cached is not None), None)
 
 
 def _read_file(path: Path, fingerprint: str) -> Cached | None:
@@ -68,33 +65,23 @@ def _read_file(path: Path, fingerprint: str) -> Cached | None:
     return cached if sound and len(images) == len(labels) else None
 
 
-def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached) -> Path | None:
-    """Writes the cache file whole or not at all; its path, or None, with one warning, where no place takes it."""
+def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached) -> None:
+    """Writes the cache file whole or not at all; one warning where no place takes it."""
     metadata = {"version": VERSION, "fingerprint": fingerprint, "classes": json.dumps(cached.classes),
                 "checksum": cached.checksum}
     content = save({"images": cached.images, "labels": cached.labels}, metadata)
     reasons = []
     for path in cache_paths(root, folder, split):
         try:
-            return _write_whole(path, content)
+            with atomic_path(path) as temporary:
+                for old in path.parent.glob(f".{path.name}.*.part"):  # of runs that were killed, an hour ago at least
+                    if old.stat().st_mtime < time.time() - 3600:
+                        old.unlink(missing_ok=True)
+                temporary.write_bytes(content)
+            return
         except OSError as error:
             reasons.append(f"{path}: {error.strerror or error}")
             if error.errno not in _READ_ONLY:
                 break
     warnings.warn(f"the decoded {split} images could not be cached ({'; '.join(reasons)}): they stay in memory, and "
                   f"are decoded again next time. The cache needs {len(content) / 1e6:.0f} MB.", stacklevel=3)
-    return None
-
-
-def _write_whole(path: Path, content: bytes) -> Path:
-    with atomic_path(path) as temporary:
-        _remove_left_over(path)
-        temporary.write_bytes(content)
-    return path
-
-
-def _remove_left_over(path: Path) -> None:
-    """Removes what killed runs left half written: an hour old at least, as a younger one may still be in the making."""
-    for old in path.parent.glob(f".{path.name}.*.part"):
-        if old.stat().st_mtime < time.time() - 3600:
-            old.unlink(missing_ok=True)

@@ -18,10 +18,9 @@ from ..errors import DataError
 from . import cache
 from . import stand_in as drawn
 from .cifar10_files import Batches, ImageTree, find_cifar10
-from .image_set import ImageSet, _given_root, content_checksum, data_root
+from .image_set import ImageSet, content_checksum, data_root, given_root
 
 SPLITS = ("train", "test")
-STAND_IN_NAME = "DRAWN STAND-IN, not CIFAR-10"
 
 
 def find_data(data: str | os.PathLike | None = None) -> Batches | ImageTree | None:
@@ -35,7 +34,7 @@ def find_data(data: str | os.PathLike | None = None) -> Batches | ImageTree | No
             return find_cifar10(root)
     if root.exists():
         raise DataError(f"the data root {root} is a file, not a folder: name the folder that holds the data set")
-    if _given_root(data) is not None:
+    if given_root(data) is not None:
         named = "--data (or data=)" if data is not None else "ALEXNET_DATA"
         raise DataError(f"the data root {root}, given by {named}, does not exist: make the folder, name another, "
                         "or leave it unset to use data/downloads")
@@ -58,8 +57,16 @@ def load_cifar10(split: str = "train", data: str | os.PathLike | None = None, *,
         if stand_in:
             return draw_stand_in(split)
         raise DataError(how_to_get(data_root(data)))
+    root = data_root(data)
     with _readable(found.folder):
-        return _load_found(found, split, data_root(data))
+        fingerprint = found.fingerprint(split)
+        cached = cache.read(root, found.folder, split, fingerprint)
+        if cached is None:
+            images, labels, classes = found.decode(split)
+            cached = cache.Cached(images, labels, classes, content_checksum(images, labels))
+            cache.write(root, found.folder, split, fingerprint, cached)
+        name = found.name(split, len(cached.labels))
+        return ImageSet(cached.images, cached.labels, cached.classes, name, split, found.source, cached.checksum)
 
 
 @contextmanager
@@ -68,17 +75,6 @@ def _readable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"the data at {folder} cannot be read ({error}): mend the file, or its permissions") from error
-
-
-def _load_found(found: Batches | ImageTree, split: str, root: Path) -> ImageSet:
-    fingerprint = found.fingerprint(split)
-    cached = cache.read(root, found.folder, split, fingerprint)
-    if cached is None:
-        images, labels, classes = found.decode(split)
-        cached = cache.Cached(images, labels, classes, content_checksum(images, labels))
-        cache.write(root, found.folder, split, fingerprint, cached)
-    return ImageSet(cached.images, cached.labels, cached.classes, found.name(split, len(cached.labels)), split,
-                    found.source, cached.checksum)
 
 
 def draw_stand_in(split: str = "train", n: int | None = None, seed: int = 0) -> ImageSet:
@@ -90,7 +86,7 @@ def draw_stand_in(split: str = "train", n: int | None = None, seed: int = 0) -> 
     """
     pixels, numbers = drawn.draw(split, n, seed)
     images, labels = torch.from_numpy(pixels), torch.from_numpy(numbers)
-    return ImageSet(images, labels, drawn.CLASSES, STAND_IN_NAME, split, f"drawn from seed {seed}",
+    return ImageSet(images, labels, drawn.CLASSES, "DRAWN STAND-IN, not CIFAR-10", split, f"drawn from seed {seed}",
                     content_checksum(images, labels), stand_in=True)
 
 

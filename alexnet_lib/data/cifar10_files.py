@@ -17,16 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ..errors import DataError
 from ..system.progress import progress
+from .imagenet.sources import folders_in, images_in
+from .photographs import open_photograph
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_COUNTS = {"train": 50_000, "test": 10_000}
 BATCHES_FOLDER = "cifar-10-batches-py"
 SIZE = 32
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 Decoded = tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]
 
@@ -47,8 +47,8 @@ class _BatchUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str):
         if (module, name) not in self._ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR-10 batch needs")
-        if module == "numpy.core.multiarray":  # the name that NumPy 1 wrote; NumPy 2 warns about it
-            module = "numpy._core.multiarray" if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else module
+        if module == "numpy.core.multiarray" and np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+            module = "numpy._core.multiarray"  # NumPy 2 warns about the name that NumPy 1 wrote
         return super().find_class(module, name)
 
 
@@ -130,18 +130,17 @@ class ImageTree:
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Folder names of train/, which test/ must repeat. DataError where it does not, or where there are none."""
-        train, test = (class_folders(self.folder / split) for split in ("train", "test"))
+        train, test = (folders_in(self.folder / split) for split in ("train", "test"))
         if not train:
             raise DataError(f"{self.folder / 'train'} holds no class folders: expected train/<class>/*.jpg or *.png")
-        odd = sorted(set(train) ^ set(test))
-        if odd:
+        if odd := sorted(set(train) ^ set(test)):
             raise DataError(f"{self.folder}: train/ and test/ do not hold the same classes; only one has {odd[0]}")
         return train
 
     @cached_property
     def files(self) -> dict[str, list[list[os.DirEntry]]]:
         """For each split, for each class, its image files in name order. DataError names a folder that has none."""
-        return {split: [_image_files(self.folder / split / name) for name in self.classes]
+        return {split: [_class_images(self.folder / split / name) for name in self.classes]
                 for split in ("train", "test")}
 
     def name(self, split: str, decoded: int) -> str:
@@ -185,30 +184,20 @@ class ImageTree:
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, self.classes
 
 
-def class_folders(folder: Path) -> tuple[str, ...]:
-    """Names of the visible folders inside, in alphabetical order."""
-    with os.scandir(folder) as entries:
-        return tuple(sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")))
-
-
-def _image_files(folder: Path) -> list[os.DirEntry]:
-    with os.scandir(folder) as entries:
-        files = [e for e in entries if e.name.lower().endswith(SUFFIXES) and not e.name.startswith(".")]
+def _class_images(folder: Path) -> list[os.DirEntry]:
+    files = images_in(folder)
     if not files:
         raise DataError(f"the class folder {folder} holds no .jpg or .png image: fill it or remove it")
-    return sorted(files, key=lambda entry: entry.name)
+    return files
 
 
 def read_image(path: Path) -> np.ndarray:
     """One image file as RGB uint8 (32, 32, 3). DataError names a file that is damaged or of another size."""
-    try:
-        with Image.open(path) as image:
-            if image.size == (SIZE, SIZE):
-                return np.asarray(image.convert("RGB"))
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be decoded as an image ({error}): replace or delete it") from error
-    raise DataError(f"{path} is {width} x {height} pixels, not {SIZE} x {SIZE} as every image here must be")
+    image = open_photograph(path)
+    if image.size != (SIZE, SIZE):
+        width, height = image.size
+        raise DataError(f"{path} is {width} x {height} pixels, not {SIZE} x {SIZE} as every image here must be")
+    return np.asarray(image)
 
 
 def find_cifar10(root: Path) -> Batches | ImageTree | None:
@@ -218,9 +207,8 @@ def find_cifar10(root: Path) -> Batches | ImageTree | None:
             return Batches(folder)
     if _has_splits(root):
         return ImageTree(root)
-    for name in class_folders(root):
-        folder = root / name
-        if _has_splits(folder) and class_folders(folder / "train") == CIFAR10_CLASSES:
+    for folder in map(root.joinpath, folders_in(root)):
+        if _has_splits(folder) and folders_in(folder / "train") == CIFAR10_CLASSES:
             return ImageTree(folder)
     return None
 

@@ -13,8 +13,6 @@ import torch
 from .. import ROOT
 from ..errors import DataError
 
-_SPLIT_WORDS = {"train": "training", "test": "test"}
-
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -42,7 +40,7 @@ class ImageSet:
     def label(self) -> str:
         """One line for first lines and figures, such as "CIFAR-10 (JPEG copy), 50,000 training images"."""
         drawn = "drawn " if self.stand_in else ""
-        return f"{self.name}, {len(self):,} {drawn}{_SPLIT_WORDS[self.split]} images"
+        return f"{self.name}, {len(self):,} {drawn}{'training' if self.split == 'train' else 'test'} images"
 
     def provenance(self) -> dict:
         """What a record keeps about the data: name, split, source, checksum, number of images, classes, stand_in."""
@@ -83,8 +81,7 @@ def data_root(data: str | os.PathLike | None = None) -> Path:
     Outside a clone (the package installed elsewhere) the last is data/downloads of the nearest folder upwards from
     the current one that has a `data` folder, else of the current one. The folder need not exist.
     """
-    given = _given_root(data)
-    if given is not None:
+    if (given := given_root(data)) is not None:
         return given
     if (ROOT / "pyproject.toml").is_file():
         return ROOT / "data" / "downloads"
@@ -93,6 +90,7 @@ def data_root(data: str | os.PathLike | None = None) -> Path:
     return home / "data" / "downloads"
 
 
-def _given_root(data: str | os.PathLike | None) -> Path | None:
+def given_root(data: str | os.PathLike | None) -> Path | None:
+    """The folder that the argument or ALEXNET_DATA names; None where neither does."""
     chosen = data if data is not None else os.environ.get("ALEXNET_DATA") or None
     return None if chosen is None else Path(chosen).expanduser()

@@ -15,9 +15,9 @@ from PIL import Image
 
 from ..errors import DataError
 from .image_set import ImageSet, content_checksum, data_root
+from .imagenet.sources import SUFFIXES
 
 FOLDERS = ("imagenet-samples-256", "imagenet/val", "imagenet/train", "photographs")
-SUFFIXES = (".jpg", ".jpeg", ".png")
 # The colour photographs of everyday things among the files that scikit-image installs.
 SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 SIDE = 256
@@ -77,7 +77,7 @@ def photographs_in(folder: Path) -> list[Path]:
 
 def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
     """One image file as RGB uint8 (3, side, side): shorter side to `side`, then the centre (section 2)."""
-    image = _open(path)
+    image = open_photograph(path)
     scale = side / min(image.size)
     if scale != 1:
         image = image.resize([max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
@@ -85,7 +85,8 @@ def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
     return _bytes_of(image.crop((left, top, left + side, top + side)))
 
 
-def _open(path: Path) -> Image.Image:
+def open_photograph(path: Path) -> Image.Image:
+    """One image file in RGB. DataError names a file that is damaged."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
@@ -99,7 +100,7 @@ def _bytes_of(image: Image.Image) -> torch.Tensor:
 
 def _windows(files: list[Path], count: int, side: int, random: np.random.RandomState) -> list[torch.Tensor]:
     """`count` squares, of each file in turn, at random places and of any length from `side` to the shorter side."""
-    opened = [_open(path) for path in files]
+    opened = [open_photograph(path) for path in files]
     return [_window(opened[i % len(opened)], side, random) for i in range(count)]
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..data.imagenet.decode import BadImage, square
-from ..data.photographs import SUFFIXES
+from ..data.imagenet.sources import SUFFIXES
 from ..errors import DataError, SettingError, first_line
 from ..system.ahead import ahead
 from ..system.files import atomic_path, write_text

@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, forced: bool = True) -> Iterator[Path]:
     """Give a temporary path in the target's folder; rename it to `target` when the block ends well, else delete it.
 
-    Readers therefore see the old file or the new one, never a part. Raises OSError as the system gives it
-    (no space, read-only folder), after the temporary file is gone.
+    Readers therefore see the old file or the new one, never a part; `forced` (onto the disk first) even after a power
+    cut. Raises OSError as the system gives it (no space, read-only folder), after the temporary file is gone.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -23,8 +23,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
+        if forced:
+            with open(temporary, "rb") as written:
+                os.fsync(written.fileno())
         temporary.chmod(0o644)
         os.replace(temporary, target)
     finally:

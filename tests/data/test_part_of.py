@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from imagenet_trees import CLASSES, write_folders, write_tiny
+from imagenet_trees import CLASSES, counts, write_folders, write_tiny
 
 from alexnet_lib.__main__ import main
 from alexnet_lib.data.imagenet import preparation
@@ -24,8 +24,8 @@ def test_part_keeps_classes_in_order_and_counts_labels_anew(source: Path) -> Non
     whole = find_source(source)
     part = part_of(whole, [CLASSES[2], CLASSES[0]], per_class=2)
     assert part.classes == (CLASSES[0], CLASSES[2]) and part.words == (whole.words[0], whole.words[2])
-    assert part.counts()["train"] == [2, 2]
-    assert part.counts()["val"] == [whole.counts()["val"][0], whole.counts()["val"][2]]
+    assert counts(part)["train"] == [2, 2]
+    assert counts(part)["val"] == [counts(whole)["val"][0], counts(whole)["val"][2]]
     kept = [entry.name for entry in part.splits["train"]]
     assert kept == [entry.name for label in (0, 2) for entry in whole.splits["train"] if entry.label == label
                     and entry.name in kept]  # fmt: skip

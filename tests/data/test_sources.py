@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from imagenet_trees import CLASSES, add, drawn, encoded, write_folders, write_tars, write_tiny
+from imagenet_trees import CLASSES, add, counts, drawn, encoded, write_folders, write_tars, write_tiny
 
 from alexnet_lib.data.imagenet import preparation
 from alexnet_lib.data.imagenet.reader import PreparedImages
@@ -57,14 +57,14 @@ def test_all_layouts_of_the_same_images_give_the_same(source: Path, tiny: Path, 
 
 def test_a_plain_folder_of_classes_is_training_images_only(source: Path) -> None:
     found = find_source(source / "train")
-    assert found.classes == CLASSES and found.counts() == {"train": [3, 3, 3]}
+    assert found.classes == CLASSES and counts(found) == {"train": [3, 3, 3]}
 
 
 def test_other_files_and_hidden_ones_are_not_images(folders: Path) -> None:
     for name in ("boxes.txt", "._n01440764_0.JPEG", ".DS_Store"):
         (folders / "train" / CLASSES[0] / name).write_text("x")
     (folders / "train" / CLASSES[0] / "upper.PNG").write_bytes(encoded(drawn(0, 9, 9), "PNG"))
-    assert find_source(folders).counts()["train"] == [4, 3, 3]
+    assert counts(find_source(folders))["train"] == [4, 3, 3]
 
 
 @pytest.mark.parametrize("line", ["{stem} {wnid}", "{stem}.JPEG\t{wnid}\t1\t2\t3\t4", "{stem}.JPEG {number}",
@@ -116,7 +116,7 @@ def test_validation_images_not_sorted_into_classes(folders: Path) -> None:
     with pytest.raises(DataError, match="val is not sorted into class folders, and .*val_annotations.txt is not there"):
         find_source(folders)
     (folders / "l.txt").write_text("".join(f"{p.name} {p.name[:9]}\n" for p in (folders / "val").glob("*.JPEG")))
-    assert find_source(folders, folders / "l.txt").counts()["val"] == [2, 2, 2]
+    assert counts(find_source(folders, folders / "l.txt"))["val"] == [2, 2, 2]
 
 
 def spoil_class_missing(root: Path) -> None:
@@ -214,4 +214,4 @@ def test_tar_files_that_are_something_else(tars: Path) -> None:
 
 def test_training_tar_alone(tars: Path) -> None:
     (tars / "ILSVRC2012_img_val.tar").unlink()
-    assert find_source(tars).counts() == {"train": [3, 3, 3]}
+    assert counts(find_source(tars)) == {"train": [3, 3, 3]}

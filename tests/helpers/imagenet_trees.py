@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 from torchvision import transforms
 
+from alexnet_lib.data.imagenet.sources import Source
+
 CLASSES = ("n01440764", "n01443537", "n02084071")
 
 
@@ -27,6 +29,14 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def counts(source: Source) -> dict[str, list[int]]:
+    """Images found by split and class."""
+    return {
+        split: [sum(entry.label == label for entry in entries) for label in range(len(source.classes))]
+        for split, entries in source.splits.items()
+    }
 
 
 def write_folders(root: Path, train: int = 3, val: int = 2) -> Path:

@@ -6,13 +6,11 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import PIL
 from PIL import features
 from safetensors.numpy import load_file
@@ -22,7 +20,7 @@ from ...system.files import write_text
 from ...system.locks import only_one
 from ...system.progress import progress
 from .decode import RESAMPLES
-from .pixel_statistics import PixelSums, Statistics, add_totals, statistics
+from .pixel_statistics import PixelSums, add_totals, statistics
 from .sources import Source, find_source, part_of
 from .store import (
     ENDINGS,
@@ -42,54 +40,46 @@ from .workers import cores, write_shards
 
 PATIENCE = 5.0  # seconds until another process at work is an error
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SMALL = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")  # of the statistics, in the index too
 
 
 def prepare(
-    src: str | os.PathLike, dst: str | os.PathLike, *, side: int = 256, format: str = "raw", quality: int = 95,
-    resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False,
+    src: str | os.PathLike | Source, dst: str | os.PathLike, *, side: int = 256, format: str = "raw",
+    quality: int = 95, resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False,
     val_labels: str | os.PathLike | None = None, images_per_shard: int | None = None,
     classes: int | Sequence[str] | None = None, per_class: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Prepare the images of `src` into the folder `dst`, and return what dst/index.json then holds (paper, section 2).
 
+    src: a folder (`val_labels`: see `sources.find_source`; `classes`, `per_class`: for a smaller set, see
+    `sources.part_of`), or a Source, in any splits; the statistics are those of "train".
+
     Each image is brought to a shorter side of `side` pixels (Pillow's antialiased `resample`, "bilinear" or "bicubic")
-    and its central square is stored: as bytes (format "raw", side x side x 3 each: 252 GB for ILSVRC-2012's training
-    images at 256) or as JPEG again (format "jpeg" with this `quality`: about a seventh of that at 95, and no longer
-    quite the same pixels). The statistics are of the pixels before that, and so the same for both formats.
+    and its central square is stored: as bytes (format "raw", side x side x 3 each) or as JPEG again (format "jpeg" with
+    this `quality`: no longer quite the same pixels). The statistics are of the pixels before that.
 
     Stopped or killed at any moment, the same call goes on after the last finished shard, and the result is the same
     to the byte, whatever `jobs` (processes; default: all cores). `images_per_shard`: default by the number of images.
-    `val_labels`: see `sources.find_source`. `classes`, `per_class`: for a smaller set, see
-    `sources.part_of`. Where dst is prepared already, nothing is done.
+    Where dst is prepared already, nothing is done.
 
     DataError: nothing to read, or not the layout expected; images that cannot be decoded, all named, after the pass
     (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
     settings or versions; another process is at work in dst; the disk is full. SettingError: an option out of range.
     """
     _check(side, format, quality, resample, jobs, images_per_shard)  # before a source of a million files is listed
-    source = part_of(find_source(src, val_labels), classes, per_class)
-    return prepare_source(source, dst, side=side, format=format, quality=quality, resample=resample, jobs=jobs,
-                          skip_bad=skip_bad, images_per_shard=images_per_shard)  # fmt: skip
-
-
-def prepare_source(
-    source: Source, dst: str | os.PathLike, *, side: int = 256, format: str = "raw", quality: int = 95,
-    resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False, images_per_shard: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """As `prepare`, of images that are listed already, in any splits; the statistics are those of "train"."""
-    _check(side, format, quality, resample, jobs, images_per_shard)
+    source = src if isinstance(src, Source) else part_of(find_source(src, val_labels), classes, per_class)
     target = _target(Path(dst), source.folder)
-    most = max(len(entries) for entries in source.splits.values())
-    settings = Settings(
-        side, resample, format, quality if format == "jpeg" else None, images_per_shard or shard_size(most)
-    )
+    per_shard = images_per_shard or shard_size(max(len(entries) for entries in source.splits.values()))
+    settings = Settings(side, resample, format, quality if format == "jpeg" else None, per_shard)
     with only_one(target, PATIENCE) as lock:
         job = _Preparation(source, target, settings)
         if (target / INDEX).is_file():
             return job.finished()
-        with _disk_errors(job):
+        try:
             job.run(job.begin(), jobs or cores(), lock)
             return job.finish(skip_bad)
+        except OSError as error:
+            raise DataError(job.stopped_by(error)) from error
 
 
 def shard_size(images: int) -> int:
@@ -161,7 +151,13 @@ class _Preparation:
         for folder in (self.target, *(self.target / name for name in (UNFINISHED, *self.source.splits))):
             for left_over in folder.glob(".*.part"):
                 left_over.unlink(missing_ok=True)
-        waiting = [shard for shard in self.shards if not self._is_done(shard, verify)]
+        waiting = []
+        for shard in self.shards:
+            note = shard.done(verify)
+            if note is None or note["bad"]:  # images that could not be used may have been mended
+                waiting.append(shard)
+            else:
+                self._check_unchanged(shard, note)
         for shard in waiting:
             shard.note.unlink(missing_ok=True)
         self._check_space(sum(len(shard.entries) for shard in waiting))
@@ -175,14 +171,6 @@ class _Preparation:
             for images in write_shards(waiting, jobs, lock):
                 bar.update(images)
 
-    def _is_done(self, shard: Shard, verify: bool) -> bool:
-        """A shard with images that could not be used is done anew, as its files may be mended."""
-        note = shard.done(verify)
-        if note is None or note["bad"]:
-            return False
-        self._check_unchanged(shard, note)
-        return True
-
     def _check_unchanged(self, shard: Shard, note: dict) -> None:
         if note["source_fingerprint"] != shard.fingerprint:
             first, last = shard.entries[0].name, shard.entries[-1].name
@@ -192,10 +180,8 @@ class _Preparation:
             )
 
     def _check_space(self, images: int) -> None:
-        if self.settings.format != "raw":
-            return
         needed, free = images * self.settings.side**2 * 3, shutil.disk_usage(self.target).free
-        if needed > free:
+        if self.settings.format == "raw" and needed > free:
             raise DataError(
                 f"{self.target} needs {needed / 1e9:,.1f} GB more, and its disk has {free / 1e9:,.1f} GB free: make "
                 "room, give a folder on another disk, or take --format jpeg (about a seventh)"
@@ -234,7 +220,10 @@ class _Preparation:
         """Check what was left out, add up the statistics, and write the index; only then is the set complete."""
         splits = {split: self._summary(split) for split in self.source.splits}
         self._check_bad([bad for summary in splits.values() for bad in summary["skipped"]], splits, skip_bad)
-        totals = self._totals()
+        totals = PixelSums(self.settings.side).totals()
+        for shard in self.shards:
+            if shard.split == "train":
+                add_totals(totals, load_file(shard.sums))
         found = statistics(totals)
         write_statistics(self.target / STATISTICS, found, totals["pixels"])
         counts = {split: summary.pop("by_class") for split, summary in splits.items()}
@@ -242,9 +231,13 @@ class _Preparation:
             "classes": [{"name": name, "words": words, **{split: counts[split][i] for split in counts}}
                         for i, (name, words) in enumerate(zip(self.source.classes, self.source.words, strict=True))],
             "splits": splits,
-            "statistics": {"file": STATISTICS, "scale": "0-255", "images": found.images, **_lists(found)},
+            "statistics": {"file": STATISTICS, "scale": "0-255", "images": found.images,
+                           **{name: getattr(found, name).tolist() for name in SMALL},
+                           "deviation_around_mean_image": found.deviation_around_mean_image},
         }  # fmt: skip
-        self._force_onto_the_disk()
+        for path in (path for shard in self.shards for path in (shard.file, shard.note)):
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
         write_text(self.target / INDEX, json.dumps(index, indent=1) + "\n")
         shutil.rmtree(self.target / UNFINISHED)
         return index
@@ -277,35 +270,9 @@ class _Preparation:
                 name = self.source.classes[summary["by_class"].index(0)]
                 raise DataError(f"{self.source.folder}: no {split} image of class {name} can be used")
 
-    def _force_onto_the_disk(self) -> None:
-        for shard in self.shards:
-            for path in (shard.file, shard.note):
-                with open(path, "rb") as file:
-                    os.fsync(file.fileno())
-
-    def _totals(self) -> dict[str, np.ndarray]:
-        total = PixelSums(self.settings.side).totals()
-        for shard in self.shards:
-            if shard.split == "train":
-                total = add_totals(total, load_file(shard.sums))
-        return total
-
-
-def _lists(found: Statistics) -> dict[str, Any]:
-    """The small ones, for the index."""
-    names = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")
-    around = {"deviation_around_mean_image": found.deviation_around_mean_image}
-    return {name: getattr(found, name).tolist() for name in names} | around
-
-
-@contextmanager
-def _disk_errors(job: _Preparation) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        done = sum(len(shard.entries) for shard in job.shards if shard.done())
-        state = f"{done:,} of {job.images:,} images are prepared; the same command goes on from there"
+    def stopped_by(self, error: OSError) -> str:
+        done = sum(len(shard.entries) for shard in self.shards if shard.done())
+        state = f"{done:,} of {self.images:,} images are prepared; the same command goes on from there"
         if error.errno in FULL:
-            raise DataError(f"{job.target}: the disk is full, or a file may not grow ({error.strerror}). Make room: "
-                            f"{state}") from error  # fmt: skip
-        raise DataError(f"{job.target} cannot be written ({error}). {state}") from error
+            return f"{self.target}: the disk is full, or a file may not grow ({error.strerror}). Make room: {state}"
+        return f"{self.target} cannot be written ({error}). {state}"

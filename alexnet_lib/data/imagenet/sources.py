@@ -59,14 +59,6 @@ class Source:
                 lines.update(f"\n{split}\0{entry.name}\0{entry.label}".encode("utf-8", "surrogateescape"))
         return lines.hexdigest()
 
-    def counts(self) -> dict[str, list[int]]:
-        """Images found by split and class."""
-        counts = {split: [0] * len(self.classes) for split in self.splits}
-        for split, entries in self.splits.items():
-            for entry in entries:
-                counts[split][entry.label] += 1
-        return counts
-
 
 def fingerprint(entries: Sequence[Entry]) -> str:
     """Changes when one of these images has another name, label, place, size or file time."""
@@ -96,7 +88,7 @@ def find_source(src: str | os.PathLike, val_labels: str | os.PathLike | None = N
         layout, classes, splits = "train/ and val/ folders", *_from_folders(folder, val_labels)
     else:
         layout = "class folders"
-        classes = tuple(name for name in _folders(folder) if _has_images(folder / name))
+        classes = tuple(c for c in folders_in(folder) if (folder / c / "images").is_dir() or images_in(folder / c))
         splits = {"train": list(_class_entries(folder, "", classes))}
         if not classes:
             raise DataError(f"{folder} holds no images: {LAYOUTS}")
@@ -149,15 +141,16 @@ def _chosen(source: Source, classes: int | Sequence[str] | None) -> tuple[str, .
 
 
 def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
-    classes = _folders(folder / "train")
+    classes = folders_in(folder / "train")
     if not classes:
         raise DataError(f"{folder / 'train'} holds no class folders: {LAYOUTS}")
-    _check_listed(folder, classes)
+    if (listed := folder / "wnids.txt").is_file():  # Tiny ImageNet's list, by which a broken copy is noticed
+        _check_same(classes, listed.read_text(encoding="utf-8").split(), folder / "train", listed)
     splits = {"train": list(_class_entries(folder, "train", classes))}
     val = folder / "val"
     if not val.is_dir():
         return classes, splits
-    val_classes = tuple(name for name in _folders(val) if name != "images" or name in classes)
+    val_classes = tuple(name for name in folders_in(val) if name != "images" or name in classes)
     if not val_classes:
         splits["val"] = _flat_val(folder, classes, val_labels)
         return classes, splits
@@ -169,25 +162,17 @@ def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
 
 
 def _check_same(classes: Sequence[str], others: Sequence[str], here: Path, there: Path) -> None:
-    odd = sorted(set(classes) ^ set(others))
-    if odd:
+    if odd := sorted(set(classes) ^ set(others)):
         more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
         only = here if odd[0] in classes else there
         raise DataError(f"{here} and {there} do not hold the same classes: only {only} has {odd[0]}{more}")
-
-
-def _check_listed(folder: Path, classes: Sequence[str]) -> None:
-    """Tiny ImageNet lists its classes in wnids.txt: each must have its folder, so that a broken copy is noticed."""
-    listed = folder / "wnids.txt"
-    if listed.is_file():
-        _check_same(classes, listed.read_text(encoding="utf-8").split(), folder / "train", listed)
 
 
 def _flat_val(folder: Path, classes: tuple[str, ...], val_labels: str | os.PathLike | None) -> list[Entry]:
     val = folder / "val"
     images = val / "images" if (val / "images").is_dir() else val
     labels = Path(val_labels) if val_labels is not None else val / "val_annotations.txt"
-    files = _image_files(images)
+    files = images_in(images)
     if not files:
         raise DataError(f"{images} holds no images: {LAYOUTS}")
     if not labels.is_file():
@@ -203,8 +188,7 @@ def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
     train = [_tar_entry(f"train/{name}", label, TRAIN_TAR, member)
              for label, name in enumerate(classes)
              for member in sorted(tars[name]) if _is_image(member.name)]  # fmt: skip
-    empty = sorted(set(range(len(classes))) - {entry.label for entry in train})
-    if empty:
+    if empty := sorted(set(range(len(classes))) - {entry.label for entry in train}):
         raise DataError(f"{folder / TRAIN_TAR}: {classes[empty[0]]}.tar in it holds no images")
     if not (folder / VAL_TAR).is_file():
         return classes, {"train": train}
@@ -230,7 +214,7 @@ def _class_entries(folder: Path, split: str, classes: Sequence[str]) -> Iterator
         place = folder / split / name
         if (place / "images").is_dir():
             place = place / "images"
-        files = _image_files(place)
+        files = images_in(place)
         if not files:
             raise DataError(f"the class folder {place} holds no images ({', '.join(SUFFIXES)}): fill or remove it")
         relative = place.relative_to(folder).as_posix()
@@ -242,24 +226,21 @@ def _entry(relative: str, file: os.DirEntry, label: int) -> Entry:
     try:
         stat = file.stat()
     except OSError as error:
-        raise DataError(
-            f"{file.path} cannot be read ({error.strerror}; a link to nothing?): mend or remove it"
-        ) from error
+        said = f"{file.path} cannot be read ({error.strerror}; a link to nothing?): mend or remove it"
+        raise DataError(said) from error
     return Entry(name, label, name, -1, stat.st_size, stat.st_mtime_ns)
 
 
-def _folders(folder: Path) -> tuple[str, ...]:
+def folders_in(folder: Path) -> tuple[str, ...]:
+    """Names of the visible folders inside, in alphabetical order."""
     with os.scandir(folder) as found:
         return tuple(sorted(f.name for f in found if f.is_dir() and not f.name.startswith(".")))
 
 
-def _image_files(folder: Path) -> list[os.DirEntry]:
+def images_in(folder: Path) -> list[os.DirEntry]:
+    """The visible image files inside, by their names' endings, in the order of their names."""
     with os.scandir(folder) as found:
         return sorted((f for f in found if _is_image(f.name) and not f.is_dir()), key=lambda f: f.name)
-
-
-def _has_images(folder: Path) -> bool:
-    return bool(_image_files(folder)) or (folder / "images").is_dir()
 
 
 def _is_image(name: str) -> bool:

@@ -18,12 +18,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -107,31 +105,18 @@ def write_shard(shard: Shard) -> int:
     An image that cannot be read or decoded is left out, and named in the note with the reason.
     """
     sums = PixelSums(shard.settings.side) if shard.split == "train" else None
-    with _whole(shard.file) as file, warnings.catch_warnings():
+    with atomic_path(shard.file, forced=False) as path, open(path, "wb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, on files that it reads all the same
         note = _store(shard, file, sums)
     if sums is not None:
         totals = sums.totals()  # four bytes are enough for the sum of any shard's pixels
         content = save(totals | {"pixels": totals["pixels"].astype(np.uint32)})
         note["sums_crc32"] = zlib.crc32(content)
-        with _whole(shard.sums) as file:
-            file.write(content)
-    with _whole(shard.note) as file:
-        file.write(json.dumps(note).encode())
+        with atomic_path(shard.sums, forced=False) as path:
+            path.write_bytes(content)
+    with atomic_path(shard.note, forced=False) as path:
+        path.write_text(json.dumps(note), encoding="utf-8")
     return len(shard.entries)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """As files.atomic_path, but not forced onto the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(temporary, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def file_crc32(path: Path) -> int:
@@ -148,14 +133,14 @@ def _store(shard: Shard, file: BinaryIO, sums: PixelSums | None) -> dict:
     turned, crc, settings = 0, 0, shard.settings
     for entry in shard.entries:
         try:
-            image, asks = square(_content(shard.source, entry), settings.side, settings.resample)
-        except BadImage as error:
-            bad.append({"name": entry.name, "label": entry.label, "reason": str(error)})
+            image, asks = square(read_bytes(shard.source, entry), settings.side, settings.resample)
+        except (BadImage, OSError) as error:
+            reason = f"{error}" if isinstance(error, BadImage) else f"cannot be read: {error.strerror or error}"
+            bad.append({"name": entry.name, "label": entry.label, "reason": reason})
             continue
-        pixels = image.tobytes()
         if sums is not None:
             sums.add([image.tobytes("raw", channel) for channel in "RGB"])
-        stored = pixels if settings.format == "raw" else _jpeg(image, settings.quality)
+        stored = image.tobytes() if settings.format == "raw" else _jpeg(image, settings.quality)
         file.write(stored)
         crc = zlib.crc32(stored, crc)
         names.append(entry.name)
@@ -168,13 +153,6 @@ def _store(shard: Shard, file: BinaryIO, sums: PixelSums | None) -> dict:
     return note | {"exif_turned": turned, "bad": bad, "source_fingerprint": shard.fingerprint}
 
 
-def _content(source: Path, entry: Entry) -> bytes:
-    try:
-        return read_bytes(source, entry)
-    except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror or error}") from error
-
-
 def _jpeg(image: Image.Image, quality: int | None) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
@@ -183,9 +161,7 @@ def _jpeg(image: Image.Image, quality: int | None) -> bytes:
 
 def write_statistics(path: Path, found: Statistics, pixel_sums: np.ndarray) -> None:
     """statistics.safetensors: the arrays of `found`, and the exact sums (3, side, side) that its mean image is of."""
-    arrays = {
-        name: np.ascontiguousarray(value) for name, value in asdict(found).items() if isinstance(value, np.ndarray)
-    }
+    arrays = {name: np.ascontiguousarray(one) for name, one in vars(found).items() if isinstance(one, np.ndarray)}
     with atomic_path(path) as temporary:
         temporary.write_bytes(save({**arrays, "pixel_sums": pixel_sums}))
 

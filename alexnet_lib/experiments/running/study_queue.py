@@ -21,7 +21,7 @@ import torch
 from ... import records
 from ...data import tiny_imagenet
 from ...data.image_set import data_root
-from ...data.imagenet.preparation import prepare_source
+from ...data.imagenet.preparation import prepare
 from ...data.imagenet.reader import PreparedImages
 from ...data.imagenet.sources import Source
 from ...errors import DataError, RecordError
@@ -244,7 +244,7 @@ def prepared(plan: Plan, name: str, data: str | None, work: Path) -> Path:
     if not source.is_dir():
         raise DataError(tiny_imagenet.how_to_get_tiny(source.parent))
     target = work / f"images-{plan.size}-{name}"
-    prepare_source(plan.sources[name](source), target, side=plan.side)
+    prepare(plan.sources[name](source), target, side=plan.side)
     return target
 
 
