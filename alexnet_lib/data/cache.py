@@ -1,39 +1,27 @@
 """Decoded images kept in one file a split, so that a data set is decoded once and then loads in a moment.
 
-The file lies in `<data root>/.alexnet_cache/`, or, where that cannot be written, in the user's cache folder
-(XDG_CACHE_HOME/alexnet_lib, else ~/.cache/alexnet_lib). It is safetensors: `images` uint8 (N, 3, H, W), `labels`
-int64 (N,), and as metadata a version, the fingerprint of the files it was made from, the class names, the checksum.
+The file lies in `<data root>/.alexnet_cache/`, or, where that cannot be written, in the user's cache folder. It is
+safetensors; its metadata are a version, the fingerprint of the files it was made from, class names and checksum.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ..system.files import atomic_path
+from ..system.files import READ_ONLY, atomic_path
 
 VERSION = "1"
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-@dataclass(frozen=True)
-class Cached:
-    """What one cache file holds: images uint8 (N, 3, H, W), labels int64 (N,), class names, checksum of both."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    classes: tuple[str, ...]
-    checksum: str
+# What one cache file holds: images uint8 (N, 3, H, W), labels int64 (N,), class names, checksum of both.
+Cached = tuple[torch.Tensor, torch.Tensor, tuple[str, ...], str]
 
 
 def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
@@ -46,7 +34,7 @@ def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
 
 
 def read(root: Path, folder: Path, split: str, fingerprint: str) -> Cached | None:
-    """The cached split, or None where there is none that was made from these very files, whole, by this version."""
+    """The cached split; None where there is none that was made from these very files, whole, by this version."""
     found = (_read_file(path, fingerprint) for path in cache_paths(root, folder, split))
     return next((cached for cached in found if cached is not None), None)
 
@@ -58,7 +46,7 @@ def _read_file(path: Path, fingerprint: str) -> Cached | None:
             if (meta.get("version"), meta.get("fingerprint")) != (VERSION, fingerprint):
                 return None
             images, labels = file.get_tensor("images"), file.get_tensor("labels")
-        cached = Cached(images, labels, tuple(json.loads(meta["classes"])), meta["checksum"])
+        cached = images, labels, tuple(json.loads(meta["classes"])), meta["checksum"]
     except (OSError, SafetensorError, KeyError, ValueError):
         return None  # absent, cut short or not ours: decoded anew, and then replaced
     sound = images.dtype == torch.uint8 and labels.dtype == torch.int64 and images.ndim == 4
@@ -67,9 +55,9 @@ def _read_file(path: Path, fingerprint: str) -> Cached | None:
 
 def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached) -> None:
     """Writes the cache file whole or not at all; one warning where no place takes it."""
-    metadata = {"version": VERSION, "fingerprint": fingerprint, "classes": json.dumps(cached.classes),
-                "checksum": cached.checksum}
-    content = save({"images": cached.images, "labels": cached.labels}, metadata)
+    images, labels, classes, checksum = cached
+    meta = {"version": VERSION, "fingerprint": fingerprint, "classes": json.dumps(classes), "checksum": checksum}
+    content = save({"images": images, "labels": labels}, meta)
     reasons = []
     for path in cache_paths(root, folder, split):
         try:
@@ -81,7 +69,7 @@ def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached
             return
         except OSError as error:
             reasons.append(f"{path}: {error.strerror or error}")
-            if error.errno not in _READ_ONLY:
+            if error.errno not in READ_ONLY:
                 break
     warnings.warn(f"the decoded {split} images could not be cached ({'; '.join(reasons)}): they stay in memory, and "
                   f"are decoded again next time. The cache needs {len(content) / 1e6:.0f} MB.", stacklevel=3)

@@ -1,8 +1,7 @@
 """The images the book trains on: CIFAR-10 from a reader's own copy, or the drawn stand-in that needs no download.
 
-Pixels are whole numbers 0 to 255, uint8, in tensors (N, 3, 32, 32); labels are int64 (N,). Nothing here opens the
-network: `python -m alexnet_lib data fetch cifar10` (alexnet_lib.data.fetch) does, when a reader asks for it.
-Used by every chapter that trains on small images, first of all "ReLU against tanh" (section 3.1, Figure 1).
+Nothing here opens the network: `python -m alexnet_lib data fetch cifar10` does, when a reader asks for it. Used by
+every chapter that trains on small images, first of all "ReLU against tanh" (section 3.1, Figure 1).
 """
 
 from __future__ import annotations
@@ -44,11 +43,9 @@ def find_data(data: str | os.PathLike | None = None) -> Batches | ImageTree | No
 def load_cifar10(split: str = "train", data: str | os.PathLike | None = None, *, stand_in: bool = True) -> ImageSet:
     """CIFAR-10's 50,000 training or 10,000 test images, decoded once and cached; the stand-in where there is none.
 
-    Looked for at `data_root(data)`, the folder itself or one inside it: the publisher's `cifar-10-batches-py`, else
-    a tree {train,test}/<class>/*.{jpg,png} with the ten class names. A root that is itself such a tree may hold any
-    classes, 32 x 32. Never downloads.
-    Returns images uint8 (N, 3, 32, 32); labels follow the publisher's order, which is alphabetical.
-    DataError: a named root that does not exist, damaged or odd files, or no data and stand_in=False.
+    Looked for at `data_root(data)`, as `cifar10_files.find_cifar10` says. Images uint8 (N, 3, 32, 32); labels int64,
+    in the publisher's order, which is alphabetical. DataError: a named root that does not exist, damaged or odd files,
+    or no data and stand_in=False.
     """
     if split not in SPLITS:
         raise DataError(f"split {split!r} is not known: choose 'train' or 'test'")
@@ -63,10 +60,11 @@ def load_cifar10(split: str = "train", data: str | os.PathLike | None = None, *,
         cached = cache.read(root, found.folder, split, fingerprint)
         if cached is None:
             images, labels, classes = found.decode(split)
-            cached = cache.Cached(images, labels, classes, content_checksum(images, labels))
+            cached = images, labels, classes, content_checksum(images, labels)
             cache.write(root, found.folder, split, fingerprint, cached)
-        name = found.name(split, len(cached.labels))
-        return ImageSet(cached.images, cached.labels, cached.classes, name, split, found.source, cached.checksum)
+        images, labels, classes, checksum = cached
+        name = found.name(split, len(labels))
+        return ImageSet(images, labels, classes, name, split, found.source, checksum)
 
 
 @contextmanager
@@ -81,8 +79,7 @@ def draw_stand_in(split: str = "train", n: int | None = None, seed: int = 0) -> 
     """Drawn images, 32 x 32, ten classes of shapes, in place of CIFAR-10: 10,000 for training, 2,000 for the test.
 
     `n` asks for another number; `seed` for other drawings. Every machine draws the same pixels; the training and
-    the test images of a seed are drawn apart. The label says DRAWN STAND-IN: results on it say nothing of CIFAR-10.
-    DataError: an unknown split, or n below 1.
+    the test images of a seed are drawn apart. DataError: an unknown split, or n below 1.
     """
     pixels, numbers = drawn.draw(split, n, seed)
     images, labels = torch.from_numpy(pixels), torch.from_numpy(numbers)

@@ -11,6 +11,7 @@ import os
 import pickle
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,8 +58,6 @@ def read_batch(path: Path) -> dict:
     try:
         with path.open("rb") as file:
             content = _BatchUnpickler(file, encoding="bytes").load()
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing: delete {path.parent} and fetch CIFAR-10 again") from None
     except Exception as error:  # damaged pickles raise almost any exception
         raise DataError(f"{path} cannot be read as a CIFAR-10 batch ({error}): delete {path.parent} and fetch "
                         "CIFAR-10 again") from error
@@ -92,17 +91,13 @@ class Batches:
 
     def decode(self, split: str) -> Decoded:
         meta, *files = self._files(split)
-        classes = _classes_of(read_batch(meta), meta)
+        names = read_batch(meta).get(b"label_names")
+        if not isinstance(names, list) or not names:
+            raise DataError(f"{meta} names no classes (label_names): it is not CIFAR-10's batches.meta")
+        classes = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
         pixels, labels = zip(*(_arrays_of(read_batch(path), path, len(classes)) for path in files), strict=True)
         images = torch.from_numpy(np.concatenate(pixels).reshape(-1, 3, SIZE, SIZE))
         return images, torch.from_numpy(np.concatenate(labels)), classes
-
-
-def _classes_of(meta: dict, path: Path) -> tuple[str, ...]:
-    names = meta.get(b"label_names")
-    if not isinstance(names, list) or not names:
-        raise DataError(f"{path} names no classes (label_names): it is not CIFAR-10's batches.meta")
-    return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
 
 
 def _arrays_of(batch: dict, path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,10 +139,7 @@ class ImageTree:
                 for split in ("train", "test")}
 
     def name(self, split: str, decoded: int) -> str:
-        """CIFAR-10 (JPEG copy) where classes and numbers of both splits are CIFAR-10's; any other tree: its folder's.
-
-        A tree of some of its classes or images is "part of CIFAR-10".
-        """
+        """CIFAR-10 (JPEG copy), or part of it, where classes and numbers are CIFAR-10's; else the folder's name."""
         if not set(self.classes) <= set(CIFAR10_CLASSES):
             return self.folder.resolve().name
         counts = {split: [len(entries) for entries in self.files[split]] for split in self.files}
@@ -166,21 +158,13 @@ class ImageTree:
 
     def decode(self, split: str) -> Decoded:
         """Decodes on a few threads (the decoder works outside Python's lock), with a progress bar."""
-        entries = [(entry, c) for c, entries in enumerate(self.files[split]) for entry in entries]
-        pixels = np.empty((len(entries), SIZE, SIZE, 3), np.uint8)
-
-        def decode_one(i: int) -> None:
-            pixels[i] = read_image(Path(entries[i][0].path))
-
-        with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-            jobs = pool.map(decode_one, range(len(entries)))
-            try:
-                for _ in progress(jobs, total=len(entries), desc=f"decoding {split}", unit="image"):
-                    pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        labels = torch.tensor([c for _, c in entries], dtype=torch.int64)
+        paths = [Path(entry.path) for entries in self.files[split] for entry in entries]
+        pixels = np.empty((len(paths), SIZE, SIZE, 3), np.uint8)
+        # Closed, what is not yet decoded is given up: at once after a damaged file or Ctrl-C.
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, closing(pool.map(read_image, paths)) as images:
+            for i, image in enumerate(progress(images, total=len(paths), desc=f"decoding {split}", unit="image")):
+                pixels[i] = image
+        labels = torch.tensor([c for c, entries in enumerate(self.files[split]) for _ in entries], dtype=torch.int64)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, self.classes
 
 
@@ -201,7 +185,8 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def find_cifar10(root: Path) -> Batches | ImageTree | None:
-    """The data set at `root`, or in one folder inside it: the publisher's batches first, then a CIFAR-10 tree."""
+    """The data set at `root`, or in one folder inside it: the publisher's batches first, then a tree of the ten
+    classes. A root that is itself such a tree may hold any classes."""
     for folder in (root, root / BATCHES_FOLDER):
         if (folder / "batches.meta").is_file() or (folder.name == BATCHES_FOLDER and folder.is_dir()):
             return Batches(folder)

@@ -6,7 +6,6 @@ and is unpacked beside the target and renamed: whatever stops it, a rerun goes o
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import os
@@ -18,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
+from ..system.files import FULL, READ_ONLY
 from ..system.locks import only_one
 from ..system.progress import progress
 from . import tiny_imagenet
 from .cifar10_files import BATCHES_FOLDER, Batches
 from .unpacking import unpack_tar, unpack_zip
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 _CHUNK = 1 << 18
 _TIMEOUT = 60  # seconds without a byte
 _UNPACKING = ".unpacking-"
@@ -37,8 +35,7 @@ class Archive:
 
     title: what messages call it.   url, size (bytes), md5: the archive's.   file: its name in the data root.
     folder: the folder's name, in the archive and in the data root.   unpacked: bytes of disk that it takes there.
-    unpack(archive, folder): fills an empty folder; gives a sentence about what was left out, or "".
-    check(folder): DataError where something is missing of it.
+    check(folder): DataError where something is missing of it.   skip: folders of it without public labels, left out.
     """
 
     title: str
@@ -48,34 +45,19 @@ class Archive:
     file: str
     folder: str
     unpacked: int
-    unpack: Callable[[Path, Path], str]
     check: Callable[[Path], object]
-
-
-def _unpack_batches(archive: Path, folder: Path) -> str:
-    unpack_tar(archive, folder)
-    return ""
-
-
-def _check_batches(folder: Path) -> None:
-    for split in ("train", "test"):
-        Batches(folder).fingerprint(split)
-
-
-def _unpack_tiny(archive: Path, folder: Path) -> str:
-    skipped = unpack_zip(archive, folder, skip=("test",))
-    return f"left out the {skipped:,} files of test/, whose labels are not public" if skipped else ""
+    skip: tuple[str, ...] = ()
 
 
 CIFAR10 = Archive(
     "CIFAR-10", "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", 170_498_071,
-    "c58f30108f718f92721af3b95e74349a", "cifar-10-python.tar.gz", BATCHES_FOLDER, 190_000_000, _unpack_batches,
-    _check_batches,
+    "c58f30108f718f92721af3b95e74349a", "cifar-10-python.tar.gz", BATCHES_FOLDER, 190_000_000,
+    check=lambda folder: [Batches(folder).fingerprint(split) for split in ("train", "test")],
 )  # fmt: skip
 # Length and md5 as others publish them. Unpacked: 110,000 files, most of which take one 4096-byte block each.
 TINY_IMAGENET = Archive(
     "Tiny ImageNet", tiny_imagenet.URL, 248_100_043, "90528d7ca1a48142e341f4ef8d21d0de", "tiny-imagenet-200.zip",
-    tiny_imagenet.FOLDER, 500_000_000, _unpack_tiny, tiny_imagenet.find_tiny,
+    tiny_imagenet.FOLDER, 500_000_000, tiny_imagenet.find_tiny, skip=("test",),
 )  # fmt: skip
 ARCHIVES = {"cifar10": CIFAR10, "tiny-imagenet": TINY_IMAGENET}
 
@@ -99,7 +81,13 @@ def fetch(data: Archive, root: str | os.PathLike, *, say: Callable[[str], object
             if not target.exists():  # the process that was waited for may have brought it
                 _bring(data, root, archive, target, say)
     except OSError as error:
-        raise DataError(_explain(error, data, root)) from error
+        said = f"cannot store {data.title} at {root}: {error}"
+        if error.errno in FULL:
+            needed = f"{data.unpacked / 1e6:.0f} MB"
+            said = f"the disk of {root} is full: free {needed} and run this again; what came is kept"
+        elif error.errno in READ_ONLY:
+            said = f"{root} cannot be written ({error.strerror}): name another folder with --data or ALEXNET_DATA"
+        raise DataError(said) from error
     say(f"{data.title} is at {target}")
     return target
 
@@ -108,44 +96,25 @@ def _bring(data: Archive, root: Path, archive: Path, target: Path, say: Callable
     for left_over in root.glob(f".{target.name}{_UNPACKING}*"):  # of a process that was killed
         shutil.rmtree(left_over)
     own = archive.exists()
-    _check_space(data, root, data.unpacked + (0 if own else data.size))
+    needed, free = data.unpacked + (0 if own else data.size), shutil.disk_usage(root).free
+    if free < needed:
+        raise DataError(f"{data.title} needs {needed / 1e6:.0f} MB for the archive and its contents, but {root} has "
+                        f"{free / 1e6:.0f} MB free: free some, or name another folder with --data")  # fmt: skip
     if own:
         say(f"using the archive at {archive}")
-        _check_own_archive(archive, data.md5, data.url)
+        if (found := _md5(archive)) != data.md5:
+            raise DataError(
+                f"{archive} ({archive.stat().st_size:,} bytes) has md5 {found}, not {data.md5}: it is cut short or "
+                f"changed. Delete it and run this again, or put the file of {data.url} in its place"
+            )
     else:
         say(f"downloading {data.url} ({data.size / 1e6:.0f} MB)")
-        _download(data.url, archive, data.md5, data.size)
+        _download(data, archive)
     say("the md5 is as expected; unpacking")
-    if left_out := _unpack(data, archive, target):
-        say(left_out)
+    if skipped := _unpack(data, archive, target):
+        say(f"left out the {skipped:,} files of {data.skip[0]}/, whose labels are not public")
     if not own:
         archive.unlink()
-
-
-def _explain(error: OSError, data: Archive, root: Path) -> str:
-    if error.errno in _FULL:
-        return f"the disk of {root} is full: free {data.unpacked / 1e6:.0f} MB and run this again; what came is kept"
-    if error.errno in _READ_ONLY:
-        return f"{root} cannot be written ({error.strerror}): name another folder with --data or ALEXNET_DATA"
-    return f"cannot store {data.title} at {root}: {error}"
-
-
-def _check_space(data: Archive, root: Path, needed: int) -> None:
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise DataError(
-            f"{data.title} needs {needed / 1e6:.0f} MB for the archive and its contents, but {root} has "
-            f"{free / 1e6:.0f} MB free: free some, or name another folder with --data"
-        )
-
-
-def _check_own_archive(archive: Path, md5: str, url: str) -> None:
-    found = _md5(archive)
-    if found != md5:
-        raise DataError(
-            f"{archive} ({archive.stat().st_size:,} bytes) has md5 {found}, not {md5}: it is cut short or "
-            f"changed. Delete it and run this again, or put the file of {url} in its place"
-        )
 
 
 def _md5(path: Path) -> str:
@@ -153,48 +122,41 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _download(url: str, archive: Path, md5: str, size: int) -> None:
+def _download(data: Archive, archive: Path) -> None:
     """The archive under its own name once its md5 is right; what has come so far stays in `.part`."""
     part = archive.with_name(f"{archive.name}.part")
-    if not (part.exists() and part.stat().st_size == size):
-        _receive(url, part, archive, size)
-    found = _md5(part)
-    if found != md5:
+    if not (part.exists() and part.stat().st_size == data.size):
+        _receive(data, part, archive)
+    if (found := _md5(part)) != data.md5:
         part.unlink()
-        raise DataError(
-            f"what {url} sent has md5 {found}, not {md5}: it was deleted; run this again to start clean, "
-            f"or put the right archive at {archive}"
-        )
+        raise DataError(f"what {data.url} sent has md5 {found}, not {data.md5}: it was deleted; run this again to "
+                        f"start clean, or put the right archive at {archive}")  # fmt: skip
     os.replace(part, archive)
 
 
-def _receive(url: str, part: Path, archive: Path, size: int) -> None:
+def _receive(data: Archive, part: Path, archive: Path) -> None:
+    """Go on with `part`, if the server can; else from the beginning."""
     done = part.stat().st_size if part.exists() else 0
-    if done > size:
+    if done > data.size:
         part.unlink()
         done = 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    request = urllib.request.Request(data.url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-            resumed = done > 0 and answer.status == 206 and _starts_at(answer, done)
-            _copy(answer, part, done if resumed else 0, size)
+            goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+            _copy(answer, part, done if goes_on else 0, data.size)
     except (OSError, http.client.HTTPException) as error:
-        if getattr(error, "errno", None) in _FULL + _READ_ONLY:
+        if getattr(error, "errno", None) in FULL + READ_ONLY:
             raise
         if done and getattr(error, "code", None) == 416:  # the server has nothing after what we have: start clean
             part.unlink()
-            return _receive(url, part, archive, size)
+            return _receive(data, part, archive)
         raise DataError(
-            f"cannot download {url} ({getattr(error, 'reason', None) or error!r}): run this again to go "
-            f"on, or download it by hand to {archive}, or let ALEXNET_DATA name a folder that has "
-            "the data"
+            f"cannot download {data.url} ({getattr(error, 'reason', None) or error!r}): run this again to go on, or "
+            f"download it by hand to {archive}, or let ALEXNET_DATA name a folder that has the data"
         ) from error
-    if part.stat().st_size < size:
-        raise DataError(f"{url} broke off after {part.stat().st_size:,} of {size:,} bytes: run this again to go on")
-
-
-def _starts_at(answer: http.client.HTTPResponse, done: int) -> bool:
-    return answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+    if (came := part.stat().st_size) < data.size:
+        raise DataError(f"{data.url} broke off after {came:,} of {data.size:,} bytes: run this again to go on")
 
 
 def _copy(answer: http.client.HTTPResponse, part: Path, start: int, size: int) -> None:
@@ -208,12 +170,12 @@ def _copy(answer: http.client.HTTPResponse, part: Path, start: int, size: int) -
             bar.update(len(chunk))
 
 
-def _unpack(data: Archive, archive: Path, target: Path) -> str:
-    """Into a folder beside the target, then renamed, so that a target that is there is whole."""
+def _unpack(data: Archive, archive: Path, target: Path) -> int:
+    """Into a folder beside the target, then renamed, so that a target that is there is whole; how many were skipped."""
     with tempfile.TemporaryDirectory(prefix=f".{target.name}{_UNPACKING}", dir=target.parent) as temporary:
         unpacked = Path(temporary) / target.name
         unpacked.mkdir()
-        left_out = data.unpack(archive, unpacked)
+        skipped = (unpack_zip if archive.suffix == ".zip" else unpack_tar)(archive, unpacked, data.skip)
         data.check(unpacked)
         os.replace(unpacked, target)
-    return left_out
+    return skipped

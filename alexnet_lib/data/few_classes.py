@@ -1,7 +1,6 @@
 """A few classes of real photographs, prepared as ImageNet is, for a training run that two cores finish in a minute.
 
-Tiny ImageNet's where a reader has it, else CIFAR-10's, else the drawn stand-in. The paper's preparation is section 2.
-Used by "Full training".
+The paper's preparation is section 2. Used by "Full training".
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ HELD_OUT = 50  # images a class to validate with: as many as Tiny ImageNet has
 
 @dataclass(frozen=True)
 class FewClasses:
-    """What `few_classes` prepared: its folder; the data's name, for labels; whether it is the drawn stand-in; its
-    classes in plain words, in the order of the labels."""
+    """What `few_classes` prepared: where; the data's name; whether it is the stand-in; its classes in plain words."""
 
     folder: Path
     name: str
@@ -47,26 +45,21 @@ def few_classes(
     place, enlarged from 32 pixels. DataError: more classes or images than there are, or data that is damaged.
     """
     source, target = data_root(data) / TINY_IMAGENET, Path(folder)
-    if source.is_dir():
-        index = prepare(source, target, side=side, classes=_checked(classes, TINY_CLASSES), per_class=per_class)
-        words = tuple((entry["words"] or entry["name"]).split(",")[0] for entry in index["classes"])
-        return FewClasses(target, f"Tiny ImageNet, {classes} of its {TINY_CLASSES} classes", False, words)
-    sets = {"train": load_cifar10("train", data), "val": load_cifar10("test", data)}
-    there = sets["train"]
-    names = there.classes
-    chosen = spread(_checked(classes, len(names)), len(names))
-    with tempfile.TemporaryDirectory() as files:
-        for split, count in (("train", per_class), ("val", HELD_OUT)):
-            _write(sets[split], chosen, count, Path(files) / split)
-        prepare(files, target, side=side)
-    name = f"{there.name}, {classes} of its {len(names)} classes"
-    return FewClasses(target, name, there.stand_in, tuple(names[c] for c in chosen))
-
-
-def _checked(classes: int, there: int) -> int:
+    train = None if source.is_dir() else load_cifar10("train", data)
+    there = TINY_CLASSES if train is None else len(train.classes)
     if not 1 <= classes <= there:
         raise DataError(f"cannot take {classes} classes: give 1 to {there}")
-    return classes
+    name = f"{'Tiny ImageNet' if train is None else train.name}, {classes} of its {there} classes"
+    if train is None:
+        index = prepare(source, target, side=side, classes=classes, per_class=per_class)
+        words = tuple((entry["words"] or entry["name"]).split(",")[0] for entry in index["classes"])
+        return FewClasses(target, name, False, words)
+    chosen = spread(classes, there)
+    with tempfile.TemporaryDirectory() as files:
+        _write(train, chosen, per_class, Path(files) / "train")
+        _write(load_cifar10("test", data), chosen, HELD_OUT, Path(files) / "val")
+        prepare(files, target, side=side)
+    return FewClasses(target, name, train.stand_in, tuple(train.classes[c] for c in chosen))
 
 
 def _write(images: ImageSet, chosen: list[int], count: int, folder: Path) -> None:
@@ -75,12 +68,9 @@ def _write(images: ImageSet, chosen: list[int], count: int, folder: Path) -> Non
     for place, label in enumerate(chosen):
         numbers = np.flatnonzero(labels == label)[:count]
         if len(numbers) < count:
-            raise DataError(
-                f"cannot take {count} images of class {images.classes[label]} from {images.label}: "
-                f"it has only {len(numbers)} of that class"
-            )
+            raise DataError(f"cannot take {count} images of class {images.classes[label]} from {images.label}: "
+                            f"it has only {len(numbers)} of that class")  # fmt: skip
         of_class = folder / f"{place:02}-{images.classes[label].replace(' ', '-')}"
         of_class.mkdir(parents=True)
         for number in numbers:
-            pixels = images.images[number].permute(1, 2, 0).numpy()
-            Image.fromarray(pixels).save(of_class / f"{number:05}.png")
+            Image.fromarray(images.images[number].permute(1, 2, 0).numpy()).save(of_class / f"{number:05}.png")

@@ -78,8 +78,8 @@ def content_checksum(images: torch.Tensor, labels: torch.Tensor) -> str:
 def data_root(data: str | os.PathLike | None = None) -> Path:
     """The folder that holds the data: the argument, else ALEXNET_DATA, else data/downloads of this project.
 
-    Outside a clone (the package installed elsewhere) the last is data/downloads of the nearest folder upwards from
-    the current one that has a `data` folder, else of the current one. The folder need not exist.
+    Outside a clone the last is that of the nearest folder upwards from the current one that has a `data` folder, else
+    of the current one. The folder need not exist.
     """
     if (given := given_root(data)) is not None:
         return given

@@ -1,7 +1,6 @@
 """A few photographs at the paper's resolution, prepared as section 2 says, for chapters that look and do not train.
 
-Pixels are whole numbers 0 to 255, uint8 (N, 3, side, side): the shorter side brought to `side`, the central square cut
-out. Used by "The whole architecture" and others that need real images of that size.
+The shorter side is brought to `side`, and the central square cut out. Used by "The whole architecture" and others.
 """
 
 from __future__ import annotations
@@ -26,12 +25,10 @@ SIDE = 256
 def load_photographs(
     count: int = 64, side: int = SIDE, data: str | os.PathLike | None = None, *, seed: int = 0, shipped: bool = True
 ) -> ImageSet:
-    """`count` photographs, uint8 (count, 3, side, side), chosen by `seed` among all that are there.
+    """`count` photographs, uint8 (count, 3, side, side), chosen by `seed` among all in the first of FOLDERS there is.
 
-    Looked for under `data_root(data)`: imagenet-samples-256, imagenet/val, imagenet/train (folders of classes), or
-    photographs (your own, in any folders). A folder of fewer photographs than asked for gives all of them and then
-    windows cut out of them, and the name says so; where there is no folder, the few photographs that scikit-image
-    installs are used like that: real pictures to look at, whose statistics are those of these few. The label of an
+    A folder of fewer photographs than asked for gives all of them and then windows cut out of them, and the name says
+    so; where `data_root(data)` has no folder, the few that scikit-image installs are used like that. The label of an
     image is that of its folder (of its file, for scikit-image's). DataError: a photograph that cannot be decoded, a
     folder without any, no folder and shipped=False.
     """
@@ -41,14 +38,13 @@ def load_photographs(
     folder = photographs_folder(root)
     if folder is None and not shipped:
         raise DataError(f"no photographs at {root}: make a folder {root / 'photographs'} and put images into it")
-    if folder is None:
+    if folder:
+        files, called, source = photographs_in(folder), f"({folder.name})", f"files of {folder.name}"
+    else:
         import skimage  # a second to import, and only needed here
 
         files = [Path(skimage.data_dir) / name for name in SHIPPED]
-        names, called = [path.stem for path in files], "from scikit-image"
-    else:
-        files = photographs_in(folder)
-        names, called = [path.parent.name for path in files], f"({folder.name})"
+        called, source = "from scikit-image", "image files of the package scikit-image"
     if not files:
         raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}): put some into it, or remove it")
     random = np.random.RandomState(seed)  # a stream that NumPy has frozen
@@ -58,10 +54,10 @@ def load_photographs(
     if len(files) < count:
         images += _windows([files[i] for i in order], count - len(files), side, random)
         name = f"windows of {len(files)} {name}"
-    classes = tuple(sorted({names[i] for i in order}))
-    labels = torch.tensor([classes.index(names[order[i % len(order)]]) for i in range(count)])
+    names = [files[i].parent.name if folder else files[i].stem for i in order]
+    classes = tuple(sorted(set(names)))
+    labels = torch.tensor([classes.index(names[i % len(order)]) for i in range(count)])
     images = torch.stack(images)
-    source = f"files of {folder.name}" if folder else "image files of the package scikit-image"
     return ImageSet(images, labels, classes, name, "test", source, content_checksum(images, labels))
 
 
@@ -100,12 +96,11 @@ def _bytes_of(image: Image.Image) -> torch.Tensor:
 
 def _windows(files: list[Path], count: int, side: int, random: np.random.RandomState) -> list[torch.Tensor]:
     """`count` squares, of each file in turn, at random places and of any length from `side` to the shorter side."""
-    opened = [open_photograph(path) for path in files]
-    return [_window(opened[i % len(opened)], side, random) for i in range(count)]
-
-
-def _window(image: Image.Image, side: int, random: np.random.RandomState) -> torch.Tensor:
-    shorter = min(image.size)
-    length = random.randint(min(side, shorter), shorter + 1)
-    left, top = (random.randint(total - length + 1) for total in image.size)
-    return _bytes_of(image.resize((side, side), Image.Resampling.BICUBIC, (left, top, left + length, top + length)))
+    opened, windows = [open_photograph(path) for path in files], []
+    for i in range(count):
+        image = opened[i % len(opened)]
+        length = random.randint(min(side, *image.size), min(image.size) + 1)
+        left, top = (random.randint(total - length + 1) for total in image.size)
+        box = (left, top, left + length, top + length)
+        windows.append(_bytes_of(image.resize((side, side), Image.Resampling.BICUBIC, box)))
+    return windows

@@ -1,8 +1,7 @@
 """Ten classes of drawn, textured, coloured shapes at 32 x 32: what the chapters train on where there is no CIFAR-10.
 
-The class is the shape alone. Place, size, rotation, stretch, colours, texture, background, clutter, something in
-front of it, shading and noise are drawn from a seed, independently of the class. A small network needs several
-passes over 10,000 of them, as it does over photographs; nothing else about photographs can be read off them.
+The class is the shape alone; all else is drawn from a seed, independently of it. A small network needs several passes
+over 10,000 of them, as it does over photographs; nothing else about photographs can be read off them.
 
 The same on every machine: the random stream is the one NumPy has frozen (RandomState), and the arithmetic is float32
 addition, multiplication, division and square root, which IEEE 754 rounds alike everywhere (no sine, no font).
@@ -38,9 +37,8 @@ def draw(split: str = "train", n: int | None = None, seed: int = 0) -> tuple[np.
         raise DataError(f"cannot draw {n} images from seed {seed}: both must be whole numbers, n from 1, seed from 0")
     part = tuple(COUNTS).index(split)
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        sheets = pool.map(lambda sheet: _draw_sheet(np.random.RandomState([seed, part, sheet])),
-                          range(-(-n // _SHEET)))
-        pixels = np.concatenate(list(sheets))[:n]
+        streams = (np.random.RandomState([seed, part, sheet]) for sheet in range(-(-n // _SHEET)))
+        pixels = np.concatenate(list(pool.map(_draw_sheet, streams)))[:n]
     return pixels, np.arange(n, dtype=np.int64) % len(CLASSES)
 
 
@@ -65,10 +63,7 @@ def _uniform(rng: np.random.RandomState, low: float, high: float, *more: int) ->
 
 
 def _turn(rng: np.random.RandomState, x: Field, y: Field, most: float = 1.0) -> tuple[Field, Field]:
-    """Turned by an angle whose half has a tangent up to `most` either way: 1 is a quarter turn, 0.2 is 23 degrees.
-
-    With t that tangent, the cosine is (1 - t^2) / (1 + t^2) and the sine 2t / (1 + t^2).
-    """
+    """Turned by an angle whose half has a tangent up to `most` either way: 1 is a quarter turn, 0.2 is 23 degrees."""
     t = _uniform(rng, -most, most)
     cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     return cosine * x + sine * y, cosine * y - sine * x
@@ -98,16 +93,12 @@ def _colour_pairs(rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
     return first, first + step
 
 
-def _wave(t: Field) -> Field:
-    """A triangle wave between 0 and 1, period 1."""
-    return np.abs(2 * (t - np.floor(t)) - 1)
-
-
 def _painted(rng: np.random.RandomState, x: Field, y: Field, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(200, 3, H, W): each image's two colours mixed by stripes, checks, blotches or a slow slope, at random."""
     u, v = _turn(rng, x, y)
     period = _uniform(rng, 1.0, 3.5)
-    a, b = (_edge(_wave(axis * period + _uniform(rng, 0, 1)) - np.float32(0.5), 4) for axis in (u, v))
+    a, b = (axis * period + _uniform(rng, 0, 1) for axis in (u, v))
+    a, b = (_edge(np.abs(2 * (t - np.floor(t)) - 1) - np.float32(0.5), 4) for t in (a, b))  # triangle waves
     checks = (a - np.float32(0.5)) * (b - np.float32(0.5)) * 2 + np.float32(0.5)
     cells = rng.random_sample((_SHEET, 8, 8)).astype(np.float32)
     blotches = np.repeat(np.repeat(cells, SIZE // 8, axis=1), SIZE // 8, axis=2)

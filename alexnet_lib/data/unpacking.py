@@ -23,25 +23,24 @@ from ..system.progress import progress
 _PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]+")  # a name that means the same on every system, and no way upwards
 
 
-def unpack_tar(archive: Path, folder: Path) -> None:
-    """Every member of a .tar.gz, which must be a file in `folder` itself."""
+def unpack_tar(archive: Path, folder: Path, skip: Iterable[str] = ()) -> int:
+    """Every member of a .tar.gz, which must be a file in `folder` itself; none is skipped, 0.
+
+    Stricter than tarfile's "data" filter, which the first releases of Python 3.11 lack.
+    """
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
-                _unpack_member(tar, member, folder, archive)
+                top, *rest = PurePosixPath(member.name).parts or ("",)
+                if member.isdir() and [top, *rest] == [folder.name]:
+                    continue
+                if not member.isfile() or top != folder.name or len(rest) != 1 or rest == [".."]:
+                    raise _unsafe(archive, member.name, folder.name)
+                with tar.extractfile(member) as packed, (folder / rest[0]).open("wb") as file:
+                    shutil.copyfileobj(packed, file)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(archive, error) from error
-
-
-def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, archive: Path) -> None:
-    """Stricter than tarfile's "data" filter, which the first releases of Python 3.11 lack."""
-    path = PurePosixPath(member.name)
-    if member.isdir() and path.parts == (folder.name,):
-        return
-    if not member.isfile() or len(path.parts) != 2 or path.parts[0] != folder.name or path.name == "..":
-        raise _unsafe(archive, member.name, folder.name)
-    with tar.extractfile(member) as packed, (folder / path.name).open("wb") as file:
-        shutil.copyfileobj(packed, file)
+    return 0
 
 
 def unpack_zip(archive: Path, folder: Path, skip: Iterable[str] = ()) -> int:
@@ -55,10 +54,15 @@ def unpack_zip(archive: Path, folder: Path, skip: Iterable[str] = ()) -> int:
             members = packed.infolist()
             places = [_place(member, folder.name, archive) for member in members]
             for member, place in progress(list(zip(members, places, strict=True)), desc="unpacking", unit=" files"):
+                target = folder.joinpath(*place)
                 if place[0] in skip:
                     skipped += not member.is_dir()
+                elif member.is_dir():
+                    target.mkdir(parents=True, exist_ok=True)
                 else:
-                    _write(packed, member, folder.joinpath(*place))
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with packed.open(member) as content, target.open("wb") as file:
+                        shutil.copyfileobj(content, file)
     # RuntimeError: a member with a password or of an unknown method. ValueError: a name or number that makes no sense.
     except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, ValueError) as error:
         raise _damaged(archive, error) from error
@@ -80,22 +84,10 @@ def _place(member: zipfile.ZipInfo, top: str, archive: Path) -> tuple[str, ...]:
     return tuple(rest) or ("",)
 
 
-def _write(packed: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    if member.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    if not target.parent.is_dir():
-        target.parent.mkdir(parents=True)
-    with packed.open(member) as content, target.open("wb") as file:
-        shutil.copyfileobj(content, file)
-
-
 def _damaged(archive: Path, error: Exception) -> DataError:
     return DataError(f"{archive} cannot be unpacked ({error}): delete it and run this again")
 
 
 def _unsafe(archive: Path, name: str, folder: str) -> DataError:
-    return DataError(
-        f"{archive} is refused and nothing of it kept: {name!r} is not a plain file of the folder {folder}. "
-        "Delete the archive and run this again"
-    )
+    return DataError(f"{archive} is refused and nothing of it kept: {name!r} is not a plain file of the folder "
+                     f"{folder}. Delete the archive and run this again")  # fmt: skip

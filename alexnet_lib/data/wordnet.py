@@ -46,10 +46,8 @@ class Nouns(dict[str, Noun]):
         return steps
 
     def meet(self, one: str, other: str) -> tuple[str, int]:
-        """What both are, by the shortest way from one to the other over a noun above both; and the steps of that way.
-
-        Of ways that are equally short, the one over the noun that is nearest to `one`.
-        """
+        """What both are, by the shortest way from one to the other over a noun above both (of equally short ways, the
+        one over the noun nearest to `one`); and the steps of that way."""
         ours, theirs = self.above(one), self.above(other)
         both = sorted((ours[name] + theirs[name], ours[name], name) for name in ours.keys() & theirs.keys())
         if not both:
@@ -61,13 +59,9 @@ class Nouns(dict[str, Noun]):
         return np.array([[self.meet(one, other)[1] for other in names] for one in names])
 
 
-def nouns(path: Path | None = None) -> Nouns:
-    """The nouns of a file that `write_nouns` made; without one, the book's. DataError: it cannot be read."""
-    return _read(path or ROOT / "data" / "wordnet" / "nouns.tsv")
-
-
 @cache
-def _read(path: Path) -> Nouns:
+def nouns(path: Path = ROOT / "data" / "wordnet" / "nouns.tsv") -> Nouns:
+    """The nouns of a file that `write_nouns` made; without one, the book's. DataError: it cannot be read."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -104,12 +98,10 @@ def parsed(lines: Iterable[str]) -> Nouns:
 
 def write_nouns(all_of_them: Mapping[str, Noun], names: Iterable[str], path: Path) -> int:
     """Write these nouns and all above them, sorted; how many. DataError: one that WordNet does not have."""
-    kept: set[str] = set()
-    for name in names:
-        try:
-            kept |= Nouns(all_of_them).above(name).keys()
-        except SettingError as error:
-            raise DataError(str(error)) from error
+    try:
+        kept = {above for name in names for above in Nouns(all_of_them).above(name)}
+    except SettingError as error:
+        raise DataError(str(error)) from error
     lines = ["# WordNet 3.0, Copyright 2006 by Princeton University; see LICENSE beside this file.",
              "# a noun's place, what it is a kind of, its names"]  # fmt: skip
     lines += ["\t".join((name, " ".join(all_of_them[name].kind_of), ", ".join(all_of_them[name].words)))

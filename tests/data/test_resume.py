@@ -261,7 +261,7 @@ def test_what_a_loss_of_power_left_damaged_is_done_anew(
         path.unlink()
     else:
         path.write_bytes(content[:-5] if damage == "cut" else bytes(len(content)))
-    monkeypatch.setattr(preparation, "boot", lambda: "another")
+    monkeypatch.setattr(store, "boot", lambda: "another")
     preparation.prepare(source, tmp_path / "set", **OPTIONS)
     preparation.prepare(source, tmp_path / "fresh", **OPTIONS)
     assert contents(tmp_path / "set") == contents(tmp_path / "fresh")

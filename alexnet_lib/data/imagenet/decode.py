@@ -32,9 +32,14 @@ def square(content: bytes, side: int, resample: str) -> tuple[Image.Image, bool]
     """
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as opened:
-            image = _rgb(opened)
+            if opened.mode[0] in "IF":
+                raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
+            image = opened.convert("RGB") if opened.mode != "RGB" else opened
+            image.load()
             turned = "exif" in opened.info and opened.getexif().get(_ORIENTATION, 1) != 1
-        return _centre(_resized(image, side, RESAMPLES[resample]), side), turned
+        image = _resized(image, side, RESAMPLES[resample])
+        left, top = (int(round((length - side) / 2.0)) for length in image.size)  # as torchvision's CenterCrop
+        return image.crop((left, top, left + side, top + side)), turned
     except (BadImage, MemoryError):
         raise
     except Image.UnidentifiedImageError:
@@ -43,27 +48,12 @@ def square(content: bytes, side: int, resample: str) -> tuple[Image.Image, bool]
         raise BadImage(f"{error}" or type(error).__name__) from error
 
 
-def _rgb(opened: Image.Image) -> Image.Image:
-    if opened.mode[0] in "IF":
-        raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
-    if opened.mode == "RGB":
-        opened.load()
-        return opened
-    return opened.convert("RGB")
-
-
 def _resized(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
     width, height = image.size
-    shorter, longer = min(width, height), max(width, height)
+    shorter, longer = sorted(image.size)
     if shorter == side:
         return image
     length = int(side * longer / shorter)  # cut off, not rounded, as torchvision's Resize does
     if side * length > MOST_PIXELS:
         raise BadImage(f"{width} x {height} pixels, too narrow to be brought to a shorter side of {side}")
     return image.resize((side, length) if width <= height else (length, side), resample)
-
-
-def _centre(image: Image.Image, side: int) -> Image.Image:
-    width, height = image.size
-    left, top = int(round((width - side) / 2.0)), int(round((height - side) / 2.0))  # as torchvision's CenterCrop
-    return image.crop((left, top, left + side, top + side)) if (width, height) != (side, side) else image

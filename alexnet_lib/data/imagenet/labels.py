@@ -23,12 +23,10 @@ def read_labels(path: Path, classes: Sequence[str], names: Sequence[str]) -> lis
     """
     found = _parse(path, classes)
     labels = [found.get(_stem(name)) for name in names]
-    unlabelled = [name for name, label in zip(names, labels, strict=True) if label is None]
-    if unlabelled:
+    if unlabelled := [name for name, label in zip(names, labels, strict=True) if label is None]:
         raise DataError(f"{path} says nothing of {len(unlabelled):,} of the {len(names):,} validation images, the "
                         f"first {unlabelled[0]}. {LABELS_HELP}")  # fmt: skip
-    missing = sorted(set(range(len(classes))) - set(labels))
-    if missing:
+    if missing := sorted(set(range(len(classes))) - set(labels)):
         raise DataError(f"no validation image is of class {classes[missing[0]]}, by {path} "
                         f"({len(missing):,} classes have none): are all images there?")  # fmt: skip
     return labels
@@ -46,9 +44,8 @@ def _parse(path: Path, classes: Sequence[str]) -> dict[str, int]:
         if fields == [""] or fields[0] == "ImageId":  # Kaggle's header
             continue
         if len(fields) < 2:
-            raise DataError(
-                f"{path}, line {line_number}: {line.strip()[:60]!r} is not a name and a class. {LABELS_HELP}"
-            )
+            said = f"{line.strip()[:60]!r} is not a name and a class"
+            raise DataError(f"{path}, line {line_number}: {said}. {LABELS_HELP}")
         name, label = _stem(fields[0]), numbers.get(fields[1])
         if label is None and re.fullmatch(r"[0-9]{1,9}", fields[1]) and int(fields[1]) < len(classes):
             label = int(fields[1])
@@ -67,10 +64,8 @@ def _stem(name: str) -> str:
 def read_words(folder: Path, classes: Sequence[str]) -> tuple[str | None, ...]:
     """A class's words ("tench, Tinca tinca") from the first of WORDS_FILES that is in `folder`; None where unknown."""
     words: dict[str, str] = {}
-    for path in (folder / name for name in WORDS_FILES):
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                wnid, *rest = line.split(maxsplit=1) or [""]
-                words[wnid] = rest[0].strip() if rest else ""
-            break
+    path = next((folder / name for name in WORDS_FILES if (folder / name).is_file()), None)
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path else ():
+        wnid, *rest = line.split(maxsplit=1) or [""]
+        words[wnid] = rest[0].strip() if rest else ""
     return tuple(words.get(name) or None for name in classes)

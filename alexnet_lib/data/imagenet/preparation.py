@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,30 +17,17 @@ from PIL import features
 from safetensors.numpy import load_file
 
 from ...errors import DataError, SettingError
-from ...system.files import write_text
+from ...system.files import FULL, write_text
 from ...system.locks import only_one
 from ...system.progress import progress
+from . import store
 from .decode import RESAMPLES
 from .pixel_statistics import PixelSums, add_totals, statistics
-from .sources import Source, find_source, part_of
-from .store import (
-    ENDINGS,
-    INDEX,
-    KIND,
-    PLAN,
-    STATISTICS,
-    UNFINISHED,
-    VERSION,
-    Settings,
-    Shard,
-    boot,
-    read_json,
-    write_statistics,
-)
+from .sources import Source, find_source, fingerprint, part_of
+from .store import ENDINGS, INDEX, STATISTICS, UNFINISHED, Settings, Shard, read_json
 from .workers import cores, write_shards
 
 PATIENCE = 5.0  # seconds until another process at work is an error
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SMALL = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")  # of the statistics, in the index too
 
 
@@ -51,16 +39,11 @@ def prepare(
 ) -> dict[str, Any]:  # fmt: skip
     """Prepare the images of `src` into the folder `dst`, and return what dst/index.json then holds (paper, section 2).
 
-    src: a folder (`val_labels`: see `sources.find_source`; `classes`, `per_class`: for a smaller set, see
-    `sources.part_of`), or a Source, in any splits; the statistics are those of "train".
-
-    Each image is brought to a shorter side of `side` pixels (Pillow's antialiased `resample`, "bilinear" or "bicubic")
-    and its central square is stored: as bytes (format "raw", side x side x 3 each) or as JPEG again (format "jpeg" with
-    this `quality`: no longer quite the same pixels). The statistics are of the pixels before that.
-
-    Stopped or killed at any moment, the same call goes on after the last finished shard, and the result is the same
-    to the byte, whatever `jobs` (processes; default: all cores). `images_per_shard`: default by the number of images.
-    Where dst is prepared already, nothing is done.
+    src: a folder (`val_labels`: see `sources.find_source`; `classes`, `per_class`: see `sources.part_of`), or a
+    Source, in any splits. side, resample ("bilinear" or "bicubic"): see `decode.square`. format: "raw", bytes, side x
+    side x 3 an image; or "jpeg" with this `quality`, no longer quite the same pixels. The statistics are of the pixels
+    of "train" before that. Stopped or killed at any moment, the same call goes on after the last finished shard, to the
+    same bytes, whatever `jobs` (processes; default: all cores). `images_per_shard`: default by the number of images.
 
     DataError: nothing to read, or not the layout expected; images that cannot be decoded, all named, after the pass
     (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
@@ -85,8 +68,7 @@ def prepare(
 def shard_size(images: int) -> int:
     """Images a shard: a power of two from 32 to 512 that gives 64 shards or more where there are enough images.
 
-    Enough shards to keep many processes busy to the end; few enough to map into memory; little to do anew after a kill;
-    and enough images that what each shard costs besides (its sums, written and read again) does not show.
+    So many processes are busy to the end, and what a shard costs besides its images does not show.
     """
     return min(512, max(32, 2 ** (images // 64).bit_length() // 2))
 
@@ -127,8 +109,8 @@ class _Preparation:
     def __post_init__(self) -> None:
         jpeg = features.version("libjpeg_turbo") or features.version("jpg")
         self.plan = {
-            "kind": KIND,
-            "version": VERSION,
+            "kind": store.KIND,
+            "version": store.VERSION,
             "settings": asdict(self.settings),
             "source": {"layout": self.source.layout, "digest": self.source.digest()},
             "decoder": f"Pillow {PIL.__version__}, libjpeg {jpeg}",
@@ -143,7 +125,7 @@ class _Preparation:
 
     def begin(self) -> list[Shard]:
         """The shards to be written. Checks that those that are done were begun with this plan, and writes the plan."""
-        plan, now, verify = self.target / UNFINISHED / PLAN, boot(), False
+        plan, now, verify = self.target / UNFINISHED / "plan.json", store.boot(), False
         if plan.is_file():
             begun = read_json(plan)
             self._compare(begun)
@@ -154,13 +136,19 @@ class _Preparation:
         waiting = []
         for shard in self.shards:
             note = shard.done(verify)
-            if note is None or note["bad"]:  # images that could not be used may have been mended
-                waiting.append(shard)
-            else:
+            if note and not note["bad"]:  # images that could not be used may have been mended
                 self._check_unchanged(shard, note)
+            else:
+                waiting.append(shard)
         for shard in waiting:
             shard.note.unlink(missing_ok=True)
-        self._check_space(sum(len(shard.entries) for shard in waiting))
+        needed = sum(len(shard.entries) for shard in waiting) * self.settings.side**2 * 3
+        free = shutil.disk_usage(self.target).free
+        if self.settings.format == "raw" and needed > free:
+            raise DataError(
+                f"{self.target} needs {needed / 1e9:,.1f} GB more, and its disk has {free / 1e9:,.1f} GB free: make "
+                "room, give a folder on another disk, or take --format jpeg (about a seventh)"
+            )
         write_text(plan, json.dumps(self.plan | {"boot": now}, indent=1))
         return waiting
 
@@ -172,25 +160,17 @@ class _Preparation:
                 bar.update(images)
 
     def _check_unchanged(self, shard: Shard, note: dict) -> None:
-        if note["source_fingerprint"] != shard.fingerprint:
+        if note["source_fingerprint"] != fingerprint(shard.entries):
             first, last = shard.entries[0].name, shard.entries[-1].name
             raise DataError(
                 f"{self.source.folder}: an image from {first} to {last} has changed since {self.target} was prepared "
                 "from it: give another folder to prepare into, or delete that one"
             )
 
-    def _check_space(self, images: int) -> None:
-        needed, free = images * self.settings.side**2 * 3, shutil.disk_usage(self.target).free
-        if self.settings.format == "raw" and needed > free:
-            raise DataError(
-                f"{self.target} needs {needed / 1e9:,.1f} GB more, and its disk has {free / 1e9:,.1f} GB free: make "
-                "room, give a folder on another disk, or take --format jpeg (about a seventh)"
-            )
-
     def _compare(self, begun: dict) -> None:
         """DataError, saying what differs, unless `begun` is this plan."""
-        if begun.get("kind") != KIND or begun.get("version") != VERSION:
-            differs = f"in another version of the format ({begun.get('version')}; this library writes {VERSION})"
+        if any(begun.get(key) != self.plan[key] for key in ("kind", "version")):
+            differs = f"in another version of the format ({begun.get('version')}; this library writes {store.VERSION})"
         elif begun["settings"] != self.plan["settings"]:
             name = next(key for key, value in self.plan["settings"].items() if begun["settings"].get(key) != value)
             differs = f"with {name} {begun['settings'].get(name)}, not {self.plan['settings'][name]}"
@@ -218,17 +198,18 @@ class _Preparation:
 
     def finish(self, skip_bad: bool) -> dict[str, Any]:
         """Check what was left out, add up the statistics, and write the index; only then is the set complete."""
-        splits = {split: self._summary(split) for split in self.source.splits}
-        self._check_bad([bad for summary in splits.values() for bad in summary["skipped"]], splits, skip_bad)
+        splits, by_class = {}, {}
+        for split in self.source.splits:
+            splits[split], by_class[split] = self._summary(split)
+        self._check_bad([bad for summary in splits.values() for bad in summary["skipped"]], by_class, skip_bad)
         totals = PixelSums(self.settings.side).totals()
         for shard in self.shards:
             if shard.split == "train":
                 add_totals(totals, load_file(shard.sums))
         found = statistics(totals)
-        write_statistics(self.target / STATISTICS, found, totals["pixels"])
-        counts = {split: summary.pop("by_class") for split, summary in splits.items()}
+        store.write_statistics(self.target / STATISTICS, found, totals["pixels"])
         index = self.plan | {
-            "classes": [{"name": name, "words": words, **{split: counts[split][i] for split in counts}}
+            "classes": [{"name": name, "words": words, **{split: by_class[split][i] for split in splits}}
                         for i, (name, words) in enumerate(zip(self.source.classes, self.source.words, strict=True))],
             "splits": splits,
             "statistics": {"file": STATISTICS, "scale": "0-255", "images": found.images,
@@ -242,22 +223,18 @@ class _Preparation:
         shutil.rmtree(self.target / UNFINISHED)
         return index
 
-    def _summary(self, split: str) -> dict[str, Any]:
-        shards, skipped, turned = [], [], 0
-        by_class = [0] * len(self.source.classes)
-        for shard in (shard for shard in self.shards if shard.split == split):
-            note = read_json(shard.note)
-            file = shard.file.relative_to(self.target).as_posix()
-            shards.append({"file": file, **{key: note[key] for key in ("images", "bytes", "crc32")}})
-            skipped += note["bad"]
-            turned += note["exif_turned"]
-            for label in note["labels"]:
-                by_class[label] += 1
-        images, size = (sum(shard[key] for shard in shards) for key in ("images", "bytes"))
-        return {"images": images, "bytes": size, "exif_turned": turned, "skipped": skipped, "shards": shards,
-                "by_class": by_class}  # fmt: skip
+    def _summary(self, split: str) -> tuple[dict[str, Any], list[int]]:
+        """What the index says of a split; and its images by class."""
+        notes = [(shard, read_json(shard.note)) for shard in self.shards if shard.split == split]
+        labels = Counter(label for _, note in notes for label in note["labels"])
+        images, size, turned = (sum(note[key] for _, note in notes) for key in ("images", "bytes", "exif_turned"))
+        shards = [{"file": shard.file.relative_to(self.target).as_posix(),
+                   **{key: note[key] for key in ("images", "bytes", "crc32")}} for shard, note in notes]  # fmt: skip
+        skipped = [bad for _, note in notes for bad in note["bad"]]
+        summary = {"images": images, "bytes": size, "exif_turned": turned, "skipped": skipped, "shards": shards}
+        return summary, [labels[label] for label in range(len(self.source.classes))]
 
-    def _check_bad(self, bad: Sequence[dict], splits: dict[str, dict], skip_bad: bool) -> None:
+    def _check_bad(self, bad: Sequence[dict], by_class: dict[str, list[int]], skip_bad: bool) -> None:
         if bad and not skip_bad:
             lines = "\n".join(f"  {image['name']}: {image['reason']}" for image in bad)
             raise DataError(
@@ -265,14 +242,14 @@ class _Preparation:
                 "Replace them and give the same command again (only their shards are done anew), or leave them out "
                 "with --skip-bad"
             )
-        for split, summary in splits.items():
-            if 0 in summary["by_class"]:
-                name = self.source.classes[summary["by_class"].index(0)]
+        for split, counts in by_class.items():
+            if 0 in counts:
+                name = self.source.classes[counts.index(0)]
                 raise DataError(f"{self.source.folder}: no {split} image of class {name} can be used")
 
     def stopped_by(self, error: OSError) -> str:
         done = sum(len(shard.entries) for shard in self.shards if shard.done())
         state = f"{done:,} of {self.images:,} images are prepared; the same command goes on from there"
-        if error.errno in FULL:
+        if error.errno in (*FULL, errno.EFBIG):
             return f"{self.target}: the disk is full, or a file may not grow ({error.strerror}). Make room: {state}"
         return f"{self.target} cannot be written ({error}). {state}"

@@ -37,17 +37,18 @@ class PreparedImages:
         self.index = _read_index(self.folder)
         if split not in self.index["splits"]:
             there = ", ".join(self.index["splits"])
-            raise DataError(
-                f"{self.folder} holds no {split} images, only {there}: prepare them from a source with both"
-            )
+            raise DataError(f"{folder} holds no {split} images, only {there}: prepare them from a source with both")
         self.side: int = self.index["settings"]["side"]
         self.format: str = self.index["settings"]["format"]
         self.classes = tuple(entry["name"] for entry in self.index["classes"])
         self.words = tuple(entry["words"] for entry in self.index["classes"])
         self._shards = self.index["splits"][split]["shards"]
         self._firsts = np.cumsum([0, *(shard["images"] for shard in self._shards)])
-        for shard in self._shards:
-            _check_size(self.folder / shard["file"], shard["bytes"])
+        for path, size in ((self.folder / shard["file"], shard["bytes"]) for shard in self._shards):
+            found = path.stat().st_size if path.is_file() else None
+            if found != size:
+                state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+                raise DataError(f"{path} {state}: copy it again, or delete {self.folder} and prepare it anew")
         self._maps: list[np.ndarray | None] = [None] * len(self._shards)
 
     def __len__(self) -> int:
@@ -93,9 +94,8 @@ class PreparedImages:
     def _places(self, numbers: Sequence[int] | torch.Tensor) -> list[tuple[int, int]]:
         wanted = np.asarray(numbers, dtype=np.int64).reshape(-1)
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
-            raise SettingError(
-                f"images {wanted.min()} to {wanted.max()} were asked for; there are 0 to {len(self) - 1}"
-            )
+            first, last = wanted.min(), wanted.max()
+            raise SettingError(f"images {first} to {last} were asked for; there are 0 to {len(self) - 1}")
         shards = np.searchsorted(self._firsts, wanted, side="right") - 1
         return list(zip(shards.tolist(), (wanted - self._firsts[shards]).tolist(), strict=True))
 
@@ -119,17 +119,9 @@ class PreparedImages:
         except (OSError, SafetensorError) as error:
             raise DataError(f"{path} cannot be read ({error}): prepare {self.folder} anew") from error
 
-    @property
-    def mean_image(self) -> torch.Tensor:
-        return self._statistics["mean_image"]
-
-    @property
-    def mean(self) -> torch.Tensor:
-        return self._statistics["mean"]
-
-    @property
-    def deviation(self) -> torch.Tensor:
-        return self._statistics["deviation"]
+    mean_image = property(lambda self: self._statistics["mean_image"])
+    mean = property(lambda self: self._statistics["mean"])
+    deviation = property(lambda self: self._statistics["deviation"])
 
     @cached_property
     def color_pca(self) -> ColorPCA:
@@ -146,11 +138,9 @@ class PreparedImages:
     def verify(self) -> None:
         """Read every shard and compare its checksum (minutes for ImageNet). DataError names the first that differs."""
         for shard in self._shards:
-            path = self.folder / shard["file"]
-            if file_crc32(path) != shard["crc32"]:
-                raise DataError(
-                    f"{path} is damaged: its checksum is not the index's. Delete {self.folder} and prepare it anew"
-                )
+            if file_crc32(path := self.folder / shard["file"]) != shard["crc32"]:
+                again = f"Delete {self.folder} and prepare it anew"
+                raise DataError(f"{path} is damaged: its checksum is not the index's. {again}")
 
 
 def _read_index(folder: Path) -> dict:
@@ -161,13 +151,6 @@ def _read_index(folder: Path) -> dict:
     if index.get("kind") != KIND:
         raise DataError(f"{folder / INDEX} is not of prepared images: give a folder that prepare-imagenet made")
     if index.get("version") != VERSION:
-        raise DataError(f"{folder} is of format version {index.get('version')}, this library reads {VERSION}: prepare "
-                        "it anew")  # fmt: skip
+        version = index.get("version")
+        raise DataError(f"{folder} is of format version {version}, this library reads {VERSION}: prepare it anew")
     return index
-
-
-def _check_size(path: Path, size: int) -> None:
-    found = path.stat().st_size if path.is_file() else None
-    if found != size:
-        state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
-        raise DataError(f"{path} {state}: copy it again, or delete {path.parent.parent} and prepare it anew")

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +26,12 @@ LAYOUTS = f"""expected one of
   <class>/*.JPEG: training images only;
   the publisher's {TRAIN_TAR} and {VAL_TAR}, not unpacked
 where an image's name ends in {", ".join(SUFFIXES)} (upper or lower case)"""
+IN_ORDER = itemgetter(1, 0)  # of entries: by label, then by name
 
 
 class Entry(NamedTuple):
-    """One image: name within the source, label, the file that holds it, its first byte there, bytes, and file time.
-
-    `offset` is -1 where the image is the whole file. `modified` is in nanoseconds (whole seconds in a tar file).
-    """
+    """One image: name within the source, label, the file that holds it, its first byte there (-1: it is the whole
+    file), bytes, and file time in nanoseconds (whole seconds in a tar file)."""
 
     name: str
     label: int
@@ -100,9 +100,9 @@ def find_source(src: str | os.PathLike, val_labels: str | os.PathLike | None = N
 def part_of(source: Source, classes: int | Sequence[str] | None = None, per_class: int | None = None) -> Source:
     """A smaller set: some classes, and of each the first `per_class` training images in the order of their names.
 
-    classes: their names, or a number: so many, spread evenly over the list in its order, so that a few of them are not
-    all fish. Labels count the classes that are kept, in the same order; all their validation images are kept.
-    SettingError: a class that is not there, more classes than there are, or less than one.
+    classes: their names, or a number: so many, spread evenly over the list, so that a few are not all fish. Labels
+    count them in the same order; all their validation images are kept. SettingError: a class that is not there, more
+    classes than there are, or less than one.
     """
     names = _chosen(source, classes)
     if per_class is not None and per_class < 1:
@@ -147,18 +147,14 @@ def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
     if (listed := folder / "wnids.txt").is_file():  # Tiny ImageNet's list, by which a broken copy is noticed
         _check_same(classes, listed.read_text(encoding="utf-8").split(), folder / "train", listed)
     splits = {"train": list(_class_entries(folder, "train", classes))}
-    val = folder / "val"
-    if not val.is_dir():
+    if not (val := folder / "val").is_dir():
         return classes, splits
-    val_classes = tuple(name for name in folders_in(val) if name != "images" or name in classes)
-    if not val_classes:
-        splits["val"] = _flat_val(folder, classes, val_labels)
-        return classes, splits
-    if val_labels is not None:
-        raise DataError(f"--val-labels {val_labels} is given, but {val} is sorted into class folders: leave it out")
-    _check_same(classes, val_classes, folder / "train", val)
-    splits["val"] = list(_class_entries(folder, "val", classes))
-    return classes, splits
+    if val_classes := tuple(name for name in folders_in(val) if name != "images" or name in classes):
+        if val_labels is not None:
+            raise DataError(f"--val-labels {val_labels} is given, but {val} is sorted into class folders: leave it out")
+        _check_same(classes, val_classes, folder / "train", val)
+        return classes, splits | {"val": list(_class_entries(folder, "val", classes))}
+    return classes, splits | {"val": _flat_val(folder, classes, val_labels)}
 
 
 def _check_same(classes: Sequence[str], others: Sequence[str], here: Path, there: Path) -> None:
@@ -179,7 +175,8 @@ def _flat_val(folder: Path, classes: tuple[str, ...], val_labels: str | os.PathL
         raise DataError(f"{val} is not sorted into class folders, and {labels} is not there. {LABELS_HELP}")
     found = read_labels(labels, classes, [file.name for file in files])
     relative = images.relative_to(folder).as_posix()
-    return _in_order(_entry(relative, file, label) for file, label in zip(files, found, strict=True))
+    entries = (_entry(relative, file, label) for file, label in zip(files, found, strict=True))
+    return sorted(entries, key=IN_ORDER)
 
 
 def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
@@ -197,16 +194,12 @@ def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
         raise DataError(f"{folder / VAL_TAR} does not say which image is of which class, and {missing}. {LABELS_HELP}")
     images = [member for member in members(folder / VAL_TAR) if _is_image(member.name)]
     labels = read_labels(Path(val_labels), classes, [Path(member.name).name for member in images])
-    val = _in_order(_tar_entry("val", label, VAL_TAR, m) for m, label in zip(images, labels, strict=True))
-    return classes, {"train": train, "val": val}
+    val = (_tar_entry("val", label, VAL_TAR, member) for member, label in zip(images, labels, strict=True))
+    return classes, {"train": train, "val": sorted(val, key=IN_ORDER)}
 
 
 def _tar_entry(prefix: str, label: int, file: str, member: Member) -> Entry:
     return Entry(f"{prefix}/{member.name}", label, file, member.offset, member.size, member.modified)
-
-
-def _in_order(entries: Iterator[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda entry: (entry.label, entry.name))
 
 
 def _class_entries(folder: Path, split: str, classes: Sequence[str]) -> Iterator[Entry]:

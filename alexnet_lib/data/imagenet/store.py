@@ -10,8 +10,7 @@
 A file has its name only when it is whole. A shard's .json comes after all else of it, and so says that it is done. What
 is written is only forced onto the disk at the end, as doing so shard by shard can take longer than the decoding: where
 the machine was started anew in between, checksums are compared before a shard is believed.
-Rows of RGB (channels last) because the decoder gives them so, a crop is then runs of whole rows, and a batch of them
-is PyTorch's channels_last memory format without a copy.
+Channels last because the decoder gives them so, and a batch is PyTorch's channels_last format without a copy.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from .sources import Entry, fingerprint, read_bytes
 
 KIND = "alexnet_lib prepared images"
 VERSION = 1  # of these files; another version is refused
-INDEX, STATISTICS, UNFINISHED, PLAN = "index.json", "statistics.safetensors", "unfinished", "plan.json"
+INDEX, STATISTICS, UNFINISHED = "index.json", "statistics.safetensors", "unfinished"
 ENDINGS = {"raw": ".raw", "jpeg": ".jpegs"}
 
 
@@ -80,10 +79,6 @@ class Shard:
     def sums(self) -> Path:
         return self.target / UNFINISHED / f"{self.split}-{self.number:05}.safetensors"
 
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint(self.entries)
-
     def done(self, verify: bool = False) -> dict | None:
         """The note of this shard where it is done, with its file of the size it says (`verify`: and of that checksum),
         and its sums; else None."""
@@ -100,7 +95,7 @@ class Shard:
 
 
 def write_shard(shard: Shard) -> int:
-    """Decode, store and sum up one shard's images; the number of images looked at. OSError: it could not be written.
+    """Decode, store and sum up one shard's images; how many were looked at. OSError: it could not be written.
 
     An image that cannot be read or decoded is left out, and named in the note with the reason.
     """
@@ -150,7 +145,7 @@ def _store(shard: Shard, file: BinaryIO, sums: PixelSums | None) -> dict:
     note = {"images": len(names), "bytes": offsets[-1], "crc32": crc, "names": names, "labels": labels}
     if settings.format == "jpeg":
         note["offsets"] = offsets
-    return note | {"exif_turned": turned, "bad": bad, "source_fingerprint": shard.fingerprint}
+    return note | {"exif_turned": turned, "bad": bad, "source_fingerprint": fingerprint(shard.entries)}
 
 
 def _jpeg(image: Image.Image, quality: int | None) -> bytes:

@@ -24,24 +24,27 @@ class Member(NamedTuple):
 
 def class_tars(path: Path) -> dict[str, list[Member]]:
     """The images of the training file by class: it holds one tar file a class, n01440764.tar and so on."""
-    classes = {}
+    classes, expected = {}, "expected one tar file a class, n01440764.tar and so on"
     with open(path, "rb") as file:
         for info in _walk(file, str(path)):
             if not info.name.endswith(".tar"):
-                raise DataError(f"{path} holds {info.name}: expected one tar file a class, n01440764.tar and so on")
-            name = Path(info.name).stem
+                raise DataError(f"{path} holds {info.name}: {expected}")
             inner = _Window(file, info.offset_data, info.size)
-            classes[name] = [Member(m.name, info.offset_data + m.offset_data, m.size, int(m.mtime))
-                             for m in _walk(inner, f"{path}, {info.name} in it")]  # fmt: skip
+            found = _walk(inner, f"{path}, {info.name} in it")
+            classes[Path(info.name).stem] = [_member(one, info.offset_data) for one in found]
     if not classes:
-        raise DataError(f"{path} holds nothing: expected one tar file a class, n01440764.tar and so on")
+        raise DataError(f"{path} holds nothing: {expected}")
     return classes
 
 
 def members(path: Path) -> list[Member]:
     """The files of a plain tar file."""
     with open(path, "rb") as file:
-        return [Member(m.name, m.offset_data, m.size, int(m.mtime)) for m in _walk(file, str(path))]
+        return [_member(info) for info in _walk(file, str(path))]
+
+
+def _member(info: tarfile.TarInfo, first: int = 0) -> Member:
+    return Member(info.name, first + info.offset_data, info.size, int(info.mtime))
 
 
 def _walk(file: BinaryIO | _Window, called: str) -> Iterator[tarfile.TarInfo]:
@@ -58,9 +61,8 @@ def _walk(file: BinaryIO | _Window, called: str) -> Iterator[tarfile.TarInfo]:
                     yield info
             file.seek(tar.offset)
     except tarfile.TarError as error:
-        raise DataError(
-            f"{called} cannot be read as a tar file ({error}): not compressed, and whole? {again}"
-        ) from error
+        said = f"{called} cannot be read as a tar file ({error}): not compressed, and whole? {again}"
+        raise DataError(said) from error
     end = file.read(_BLOCK)
     if len(end) < _BLOCK or any(end):
         raise DataError(f"{called} is cut short or damaged after {tar.offset:,} bytes: {again}")

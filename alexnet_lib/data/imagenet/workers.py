@@ -21,15 +21,9 @@ from .store import Shard, write_shard
 
 # Pillow's and NumPy's buffers of a few hundred kilobytes are then reused, instead of being given back to the system
 # and faulted in again for each image; and the processes are the only threads.
-_ENVIRONMENT = {
-    "PILLOW_BLOCKS_MAX": "8",
-    "PILLOW_BLOCK_SIZE": "512k",
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-}
+_ENVIRONMENT = {"PILLOW_BLOCKS_MAX": "8", "PILLOW_BLOCK_SIZE": "512k"}
+_ENVIRONMENT |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
+_ENVIRONMENT |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def cores() -> int:
@@ -40,8 +34,8 @@ def cores() -> int:
 def write_shards(shards: Sequence[Shard], jobs: int, lock: int) -> Iterator[int]:
     """Write them all, `jobs` at a time, and yield each one's number of images as it is done. With jobs=1: right here.
 
-    lock: an open file that the processes hold as well, so that a lock on it lasts until the last of them has ended.
-    Raises what a shard raised. DataError: a process was killed from outside.
+    lock: an open file that they hold as well, so that a lock on it lasts until the last of them has ended. Raises what
+    a shard raised. DataError: a process was killed from outside.
     """
     if jobs == 1 or len(shards) < 2:
         yield from map(write_shard, shards)
@@ -56,8 +50,7 @@ def write_shards(shards: Sequence[Shard], jobs: int, lock: int) -> Iterator[int]
 
 def _share_out(waiting: list[Shard], workers: dict[Connection, _Worker]) -> Iterator[int]:
     """Give each worker its next shard when it is done with one; `waiting` is taken from its end."""
-    busy: set[Connection] = set()
-    free = list(workers)
+    busy, free = set(), list(workers)
     while busy or (free and waiting):
         while free and waiting:
             workers[free[-1]].give(waiting.pop())
