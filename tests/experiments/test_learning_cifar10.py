@@ -1,9 +1,10 @@
-"""The experiment on decay and starting biases: its plans, and a tiny one run whole, stopped, and gone on with."""
+"""The experiment on decay and starting biases: its plans, a tiny one run whole, and what is read of its records."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from race_cases import workplace
@@ -11,13 +12,14 @@ from small_sets import write_tree
 
 from alexnet_lib import experiments, records
 from alexnet_lib.experiments import learning_cifar10
-from alexnet_lib.experiments.results import results_of
+from alexnet_lib.experiments.results import results_of, test_error
 from alexnet_lib.experiments.running.comparison import run_trial, stages_of
 from alexnet_lib.experiments.running.comparison_runs import Change, Comparison, run
 from alexnet_lib.experiments.running.pool import Stopped
 from alexnet_lib.experiments.running.watching import courses
 from alexnet_lib.network.small.eight_layers import EightLayersConfig
 
+CPU_RUN = "biases-10000-images-20-passes-text"
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_of_the_reader")
 PLANS = [(False, False), (True, False), (True, True)]
 
@@ -96,3 +98,61 @@ def test_a_stopped_run_goes_on_in_its_stage(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.undo()
     again = run_trial(trial, place)
     assert again["curve"] == whole["curve"] and again["test_error"] == whole["test_error"]
+
+
+def write(
+    run: str, passes: dict[int, list[float]], final: list[float], root: Path, diverged: int | None = None
+) -> None:
+    curves: list[dict[str, Any]] = [
+        {"pilot": False, "seed": seed, "diverged_at": diverged if seed == diverged else None,
+         "curve": {"passes": list(range(1, len(errors) + 1)), "pass_error": errors, "loss": errors}}
+        for seed, errors in passes.items()
+    ]  # fmt: skip
+    curves.append(curves[0] | {"pilot": True, "curve": {"passes": [1], "pass_error": [0.99], "loss": [9.0]}})
+    seeds = list(passes)
+    result = {"complete": True, "seeds": seeds, "rate": 0.003, "test_error": final, "training_error": final}
+    dataset = {"name": "CIFAR-10", "source": "made", "checksum": "x", "images": 10, "stand_in": False}
+    records.write(
+        {"experiment": learning_cifar10.NAME, "run": run, "claims": ["C20"], "configuration": {}, "dataset": dataset,
+         "seeds": seeds, "seconds": 1.0, "curves": curves, "result": result, **records.circumstances("CPU", "c")},
+        root,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(f"{CPU_RUN}_bias-0", {0: [0.9, 0.8], 1: [0.9, 0.9]}, [0.5, 0.6], tmp_path)
+    write(f"{CPU_RUN}_bias-1", {0: [0.9, 0.6], 1: [0.9, 0.7]}, [0.5, 0.6], tmp_path)
+    return tmp_path
+
+
+def test_the_early_error_is_the_second_passs_without_the_pilot(root: Path) -> None:
+    found = learning_cifar10.biases("text", root)
+    assert learning_cifar10.early_error(found["bias-1"]) == {0: 0.6, 1: 0.7}
+    assert learning_cifar10.rows_of(found, learning_cifar10.BIASES, learning_cifar10.early_error) == [
+        ["biases 0", "85.0 ± 7.1 (2 seeds)", "0.003"],
+        ["biases 0.1, Caffe's", "not yet run", "-"],
+        ["biases 1, the paper's", "65.0 ± 7.1 (2 seeds)", "0.003"],
+    ]
+    assert learning_cifar10.courses(found)["biases 0"][0] == ([1, 2], [90.0, 80.0])
+    assert learning_cifar10.run_names(found, {}) == CPU_RUN
+
+
+def test_a_run_that_diverged_has_no_early_error(root: Path) -> None:
+    write(f"{CPU_RUN}_bias-0", {0: [0.9, 0.8], 1: [0.9]}, [0.5, 1.0], root, diverged=1)
+    assert learning_cifar10.early_error(learning_cifar10.biases("text", root)["bias-0"]) == {0: 0.8}
+
+
+def test_the_longest_run_is_taken_as_soon_as_it_has_as_many_variants(root: Path) -> None:
+    write("biases-20-passes-text_bias-0", {0: [0.7, 0.6]}, [0.4], root)
+    assert learning_cifar10.run_names(learning_cifar10.biases("text", root)) == CPU_RUN
+    write("biases-20-passes-text_bias-1", {0: [0.7, 0.6]}, [0.4], root)
+    assert learning_cifar10.run_names(learning_cifar10.biases("text", root)) == "biases-20-passes-text"
+
+
+def test_what_is_not_recorded_says_so(root: Path) -> None:
+    assert learning_cifar10.biases("code2012", root) == {} == learning_cifar10.decays(root)
+    assert learning_cifar10.rows_of({}, learning_cifar10.DECAYS, learning_cifar10.training_error, test_error)[1] == [
+        "decay 0.0005, the paper's", "not yet run", "not yet run", "-",
+    ]  # fmt: skip
+    assert learning_cifar10.run_names({}) == "not yet run" and learning_cifar10.courses({}) == {}

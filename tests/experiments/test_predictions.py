@@ -1,4 +1,4 @@
-"""The experiment predictions on drawn images in Tiny ImageNet's layout: what it records, keeps and refuses."""
+"""The experiment "predictions" on drawn images in Tiny ImageNet's layout, and what its chapter reads from a record."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ import numpy as np
 import pytest
 import torch
 from imagenet_trees import CLASSES, write_tiny
-from safetensors.torch import load_file
+from ledger_cases import put
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from training_cases import SMALL
 
 from alexnet_lib import records
 from alexnet_lib.data import tiny_imagenet
 from alexnet_lib.data.imagenet.reader import PreparedImages
-from alexnet_lib.errors import DataError
+from alexnet_lib.data.tiny_imagenet import FOLDER
+from alexnet_lib.errors import DataError, RecordError
 from alexnet_lib.experiments import predictions as experiment
+from alexnet_lib.experiments.predictions import CONVOLUTIONS, STUDY
 from alexnet_lib.experiments.running.study import Job, Size
 from alexnet_lib.experiments.running.study_runs import final_net
+from alexnet_lib.measures import effects
 from alexnet_lib.measures.predictions import calibration
+from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.training.evaluation import probabilities
 
+SOME_CLASSES = ["n01443537", "n04398044", "n02002724"]  # goldfish, teapot, black stork
+RECORDED_SIZE = STUDY.on_cpu
+RECORDED_RUN = f"{RECORDED_SIZE.name}_predictions"
 SIZE = Size("tiny", 72, (*SMALL, "batch=3", "passes=2", "schedule=constant"), seeds=2, classes=None)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -40,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "STUDY", replace(experiment.STUDY, small=SIZE))
     monkeypatch.setattr(tiny_imagenet, "CLASSES", len(CLASSES))
@@ -56,6 +65,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("out")
 
 
+@pytest.mark.usefixtures("few")
 def test_what_is_recorded_is_what_the_network_answers(out: Path, data: Path, capsys: pytest.CaptureFixture) -> None:
     (path,) = run(out, data, seeds=1)
     record = records.load("predictions", "tiny_predictions", out)
@@ -76,6 +86,7 @@ def test_what_is_recorded_is_what_the_network_answers(out: Path, data: Path, cap
     assert "likeliest wrong labels" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("few")
 def test_the_image_whose_object_is_in_a_corner_is_the_one_off_the_centre(out: Path, data: Path) -> None:
     record = records.load("predictions", "tiny_predictions", out)
     result, kept = record["result"], load_file(out / "predictions" / "tiny_predictions_seed-0.safetensors")
@@ -86,6 +97,7 @@ def test_the_image_whose_object_is_in_a_corner_is_the_one_off_the_centre(out: Pa
     assert np.array(result["confusions"]).sum() == 6 and np.trace(result["confusions"]) == 0
 
 
+@pytest.mark.usefixtures("few")
 def test_the_convolutional_layers_stay_in_half_precision(out: Path, data: Path) -> None:
     kept = load_file(out / "predictions" / "tiny_predictions_seed-0.safetensors")
     job = Job.begin(experiment.STUDY, SIZE, ["paper"], out=out, data=str(data), device="cpu", seeds=1)
@@ -96,6 +108,7 @@ def test_the_convolutional_layers_stay_in_half_precision(out: Path, data: Path) 
     assert not any(name.startswith("fc") for name in kept)
 
 
+@pytest.mark.usefixtures("few")
 def test_it_goes_on_with_the_next_seed_and_keeps_its_answers_too(
     out: Path, data: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -109,6 +122,7 @@ def test_it_goes_on_with_the_next_seed_and_keeps_its_answers_too(
     assert run(out, data) == [] and "all of it is recorded" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -126,3 +140,117 @@ def test_boxes_that_are_not_there_are_named(change, said: str, data: Path, tmp_p
     (tmp_path / "val" / "val_annotations.txt").write_text(change((tiny / "val" / "val_annotations.txt").read_text()))
     with pytest.raises(DataError, match=said):
         tiny_imagenet.read_boxes(tmp_path, names)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A record of two seeds and four images, with what stays beside it."""
+    recipe = STUDY.recipe_of("paper", RECORDED_SIZE)
+    view = {"error": [0.5, 0.25], "error_on_centre": [0.5, 0.0], "error_off_centre": [0.5, 0.5],
+            "calibration_error": [0.1, 0.2]}  # fmt: skip
+    result = {"complete": True, "seeds": [0, 1], "centre": view, "ten": view | {"error": [0.25, 0.25]},
+              "names": [f"val_{n}.JPEG" for n in range(4)]}  # fmt: skip
+    put(tmp_path, "predictions", RECORDED_RUN, result, [0, 1], claims=["C28"],
+        configuration={"classes": SOME_CLASSES, "recipe": recipe.plain()})  # fmt: skip
+    rows = torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.4, 0.5, 0.1]])
+    others = torch.tensor([[0.2, 0.7, 0.1], [0.3, 0.6, 0.1], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
+    net = AlexNet(recipe.net, 3, seed=5)
+    layers = {f"{layer}.{what}": getattr(net.get_submodule(layer), what).detach().half()
+              for layer in CONVOLUTIONS for what in ("weight", "bias")}  # fmt: skip
+    shares = {"softmax-centre": rows.half(), "softmax-ten": others.half()}
+    corner, all_of_it = [0, 0, 20, 20], [0, 0, 63, 63]
+    beside = {"labels": torch.tensor([0, 1, 2, 0]), "boxes": torch.tensor([corner, all_of_it, all_of_it, corner])}
+    save_file(shares | beside | layers, tmp_path / "predictions" / f"{RECORDED_RUN}_seed-0.safetensors")
+    save_file(shares, tmp_path / "predictions" / f"{RECORDED_RUN}_seed-1.safetensors")
+    return tmp_path
+
+
+def test_nothing_recorded_is_said_to_be_not_yet_run(tmp_path: Path) -> None:
+    assert experiment.recorded(tmp_path) == {}
+    assert experiment.off_rows({})[0][0] == "not yet run" == experiment.changed_rows({})[0][0]
+
+
+def test_errors_on_and_off_the_centre_have_intervals_of_seeds_and_images(root: Path) -> None:
+    record = experiment.recorded(root)
+    assert records.key(record) == f"predictions/{RECORDED_RUN}"
+    assert experiment.off(record, root).tolist() == [True, False, False, True]
+    centre, ten = experiment.off_rows(record, root)
+    assert [centre[0], ten[0]] == ["centre view", "ten views"]
+    # Of labels 0, 1, 2, 0 both seeds have 0, 0, 2, 1: one of two is wrong in each group.
+    assert centre[1].startswith("50.0 (") and centre[1] == centre[2] and centre[3].startswith("+0.00 points (")
+    assert centre[1] == "50.0 (0.0 to 100.0)", "of two images little is known, and no error is under 0"
+
+
+def test_the_interval_of_an_error_is_that_of_both_seeds_and_images() -> None:
+    generator = np.random.default_rng(0)
+    hard = generator.random(400)
+    wrong = np.stack([generator.random(400) < 0.9 * hard for _ in range(5)])
+    low, high = (float(end) / 100 for end in experiment.told_error(wrong).split("(")[1].strip(")").split(" to "))
+    resampled = np.percentile(effects.resampled(wrong, np.zeros_like(wrong)), [2.5, 97.5])
+    assert [low, high] == pytest.approx(sorted(-resampled), abs=0.02)
+    assert experiment.told_error(wrong[:1]).endswith(" (1 seed)")
+
+
+def test_the_cost_of_being_off_is_told_apart_from_chance_by_images_of_both_groups(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    away = np.arange(500) < 140
+    hard = np.where(away, 0.6, 0.4)
+    always = generator.random(500) < hard  # which images are wrong hangs on the images alone
+    monkeypatch.setattr(experiment, "wrong_by_seed", lambda *given: np.stack([always] * 3))
+    monkeypatch.setattr(experiment, "off", lambda *given: away)
+    cost = experiment.cost_of_off({}, root=root)
+    assert cost.size == pytest.approx(always[away].mean() - always[~away].mean())
+    expected = sum(always[group].var(ddof=1) / group.sum() for group in (away, ~away)) ** 0.5
+    assert cost.error == cost.image_error == pytest.approx(expected) and cost.seed_error == 0
+    assert cost.interval[1] - cost.interval[0] == pytest.approx(2 * 1.97 * expected, rel=0.01)
+    monkeypatch.setattr(experiment, "wrong_by_seed", lambda *given: always[None])
+    assert experiment.cost_of_off({}, root=root) is None
+    assert experiment.off_rows({"a": 1}, root)[0][3] == "1 seed: cannot tell"
+
+
+def test_ten_views_put_right_and_spoil(root: Path) -> None:
+    """Of labels 0, 1, 2, 0 the centre view has 0, 0, 2, 1 and ten views have 1, 1, 2, 0."""
+    record = experiment.recorded(root)
+    assert experiment.changed_rows(record, root) == [["seed 0", "2", "1", "4"], ["seed 1", "2", "1", "4"]]
+    assert experiment.gain_of_ten(record, root).startswith("+25.00 points (") and experiment.gain_of_ten({}) == ""
+
+
+def test_half_precision_adds_up_to_one_again(root: Path) -> None:
+    for rows in experiment.softmax(experiment.recorded(root), root=root):
+        assert rows.dtype == np.float64 and np.allclose(rows.sum(axis=1), 1, atol=1e-12)
+
+
+def test_the_trees_order_puts_animals_together(root: Path) -> None:
+    record = experiment.recorded(root)
+    assert experiment.words(record) == ["goldfish", "teapot", "black stork"]
+    order = experiment.in_tree_order(record)
+    assert abs(order.index(0) - order.index(2)) == 1
+
+
+def test_photographs_are_those_named_and_none_where_there_are_none(root: Path, tmp_path: Path) -> None:
+    record = experiment.recorded(root)
+    data = tmp_path / "data"
+    (data / FOLDER / "val" / "images").mkdir(parents=True)
+    Image.new("L", (64, 64), 7).save(data / FOLDER / "val" / "images" / "val_2.JPEG")
+    (found,) = experiment.photographs(record, [2], data)
+    assert found.shape == (64, 64, 3) and found.max() == 7
+    with pytest.raises(DataError, match="val_1.JPEG cannot be read"):
+        experiment.photographs(record, [1], data)
+    (tmp_path / "empty").mkdir()
+    assert experiment.photographs(record, [1, 2], tmp_path / "empty") == [None, None]
+
+
+def test_the_recorded_layers_are_in_the_network_and_the_rest_is_not_asked_for(root: Path) -> None:
+    record = experiment.recorded(root)
+    net, again = experiment.convolutions(record, root), AlexNet(STUDY.recipe_of("paper", RECORDED_SIZE).net, 3, seed=5)
+    for layer in CONVOLUTIONS:
+        assert torch.equal(net.get_submodule(layer).weight, again.get_submodule(layer).weight.half().float())
+    assert not net.training
+
+
+def test_a_file_that_is_gone_is_named(root: Path) -> None:
+    (root / "predictions" / f"{RECORDED_RUN}_seed-1.safetensors").unlink()
+    with pytest.raises(RecordError, match="_seed-1.safetensors is missing"):
+        experiment.softmax(experiment.recorded(root), root=root)
