@@ -1,7 +1,8 @@
-"""The rooms of alexnet_lib: who may import whom (the contracts in pyproject.toml), and that a breach is found."""
+"""The rooms of alexnet_lib: who may import whom, how their tests are called; and that CONTRIBUTING.md's map is true."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from alexnet_lib import ROOT
+
+# Test files that are of no one module of their room, and why.
+OF_SEVERAL = {"data/test_resume.py": "preparation, its store and its workers, stopped at any moment and gone on with"}
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PATH = re.compile(r"`([\w./-]+(?:/|\.(?:py|md|yml|yaml|ipynb|toml)))`")
 
 
 def linted(folder: Path) -> subprocess.CompletedProcess:
@@ -59,3 +65,29 @@ for module in pkgutil.walk_packages(alexnet_lib.__path__, "alexnet_lib."):
 def test_every_module_can_be_imported_where_unixs_modules_are_missing() -> None:
     done = subprocess.run([sys.executable, "-c", EVERY_MODULE], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_test_file_is_named_after_a_module_of_its_room() -> None:
+    """At any depth of the room; named as the room itself, it tests what the room's __init__ has."""
+    strays = set()
+    for room in (init.parent for init in (ROOT / "alexnet_lib").glob("*/__init__.py")):
+        known = {module.stem for module in room.rglob("*.py")} | {room.name}
+        tests = (ROOT / "tests" / room.name).glob("test_*.py")
+        strays |= {f"{room.name}/{test.name}" for test in tests if test.stem.removeprefix("test_") not in known}
+    assert strays == OF_SEVERAL.keys()
+
+
+def test_every_path_that_contributing_names_is_there() -> None:
+    """As a path's end, for it is named from its room on; of what is still to be added (NAME), the folder."""
+    folders = [ROOT / name for name in ("alexnet_lib", "book", "data/recorded", "tests")]
+    paths = [*ROOT.iterdir(), *folders, *(path for folder in folders for path in folder.rglob("*"))]
+    there = {f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in paths}
+    named = {f"{name.rpartition('/')[0]}/" if "NAME" in name else name for name in PATH.findall(CONTRIBUTING)}
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not any(path.endswith(f"/{name}") for path in there)] == []
+
+
+def test_each_of_the_three_walks_goes_through_fewer_than_eight_files() -> None:
+    walks = CONTRIBUTING.split("## Three walks")[1].split("##")[0].strip().split("\n\n")
+    assert len(walks) == 3 and all(walk.startswith("*") for walk in walks)
+    assert all(0 < len(set(PATH.findall(walk))) < 8 for walk in walks)
