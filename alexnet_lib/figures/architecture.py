@@ -1,13 +1,12 @@
-"""Charts of "The whole architecture": what layers hold and cost, how far the image gets, windows at the border."""
+"""Charts of "The whole architecture": what layers hold and cost, windows at the border."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from ..measures.signals import LayerSignal
 from ..network.description import BYTES, Description
 from ..network.geometry import Window
 from ..notebook.style import FOREGROUND, PALETTE
@@ -44,18 +43,6 @@ def draw_breakdown(described: Description, kind: str) -> Figure:
     ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1), xlabel=f"share of the {kind} ({unit})")
     ax.xaxis.set_major_formatter("{x:.0%}")
     ax.invert_yaxis()
-    return fig
-
-
-def draw_signals(signals: Mapping[str, Sequence[LayerSignal]], lowest: float = 1e-4) -> Figure:
-    """The share of each layer's spread that depends on the image, layer by layer, one line for each start."""
-    fig, ax = plt.subplots(figsize=(5.2, 3.6))
-    for name, found in signals.items():
-        ax.plot([signal.name for signal in found], [signal.share for signal in found], label=name, markevery=1)
-    ax.set(
-        yscale="log", ylim=(lowest, 1.6), ylabel="share of the spread (std)", xlabel="layer, before its nonlinearity"
-    )
-    ax.legend(loc="lower left", fontsize=9)
     return fig
 
 

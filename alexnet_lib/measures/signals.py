@@ -1,7 +1,7 @@
 """Looking inside a network: how strong signals and gradients are at each depth, and which units no longer learn.
 
-Before any training (`forward_signals`, `first_step`; "The whole architecture", sections 3.5, 4.2, 5): the loss that
-stays at ln(1000) is a network whose outputs hardly depend on the image. While it trains: "ReLU against tanh" (section
+Before any training (`forward_signals`; "The whole architecture", sections 3.5, 4.2, 5): the loss that stays at ln(1000)
+is a network whose outputs hardly depend on the image. While it trains: "ReLU against tanh" (section
 3.1; questions Q4, Q6, Q7). Images are float (N, 3, S, S), on the scale the network is to be trained on.
 """
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import SettingError
 from ..network.alexnet import AlexNet
-from ..network.dropout import Dropout, seed_dropout
+from ..network.dropout import Dropout
 from ..network.nonlinearities import NONLINEARITIES
 from ..network.small.four_layers import SmallNet, activations_by_layer
 
@@ -105,14 +105,6 @@ class LayerSignal:
         return self.from_image / self.spread if self.spread else 0.0
 
 
-@dataclass(frozen=True)
-class FirstStep:
-    """The first training step, before its update: the mean loss in nats, the gradient of each layer's weights (rms)."""
-
-    loss: float
-    gradients: dict[str, float]
-
-
 def signal_of(name: str, outputs: torch.Tensor) -> LayerSignal:
     """The LayerSignal of outputs (N, …) for N images; SettingError for fewer than two, which cannot differ."""
     if len(outputs) < 2:
@@ -143,37 +135,3 @@ def _without_chance(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if isinstance(layer, Dropout):
         return x if layer.kind == "inverted" else x * (1 - layer.rate)
     return layer(x)
-
-
-def first_step(net: AlexNet, images: torch.Tensor, labels: torch.Tensor, *, seed: int = 0) -> FirstStep:
-    """The loss of the first training step and its gradients, dropout's masks drawn from `seed`.
-
-    labels: (N,) in 0 … num_classes - 1. The network's mode is put back, its gradients are cleared, no weight changes.
-    """
-    mode = net.training
-    net.train()
-    seed_dropout(net, seed)
-    loss = F.cross_entropy(net(images), labels)
-    layers = net.weighted_layers()
-    found = torch.autograd.grad(loss, [layer.weight for layer in layers.values()])
-    seed_dropout(net, None)
-    net.train(mode)
-    gradients = {name: rms(gradient) for name, gradient in zip(layers, found, strict=True)}
-    return FirstStep(float(loss.detach()), gradients)
-
-
-@torch.no_grad()
-def inputs_in_training(net: AlexNet, images: torch.Tensor, *, seed: int = 0) -> dict[str, float]:
-    """The rms of what enters each layer with weights while training, dropout's masks drawn from `seed`."""
-    mode = net.training
-    net.train()
-    seed_dropout(net, seed)
-    net.check_images(images)
-    wanted, entering, x = net.weighted_layers(), {}, images
-    for name, layer in net.named_children():
-        if name in wanted:
-            entering[name] = rms(x)
-        x = layer(x)
-    seed_dropout(net, None)
-    net.train(mode)
-    return entering

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from chapter_cells import Chapter
 
+from alexnet_lib import notebook as nb
+from alexnet_lib.measures.signals import LayerSignal
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import AlexNetConfig
+from alexnet_lib.network.dropout import seed_dropout
 from alexnet_lib.network.geometry import FIRST_LAYERS
 
 run_cells = Chapter("architecture").run
+NARROW = replace(AlexNetConfig.paper(), widths=(16, 16, 16, 16, 16), hidden=(512, 256))
+
+
+@pytest.fixture(scope="module")
+def starts() -> dict[str, Any]:
+    """What the cell of the four starts defines, with a narrow network and drawn images."""
+    of_2012 = replace(NARROW, deviations=AlexNetConfig.code2012().deviations)
+    return run_cells(
+        "def first_step(net", AlexNet=lambda config, seed: AlexNet(config, num_classes=32, seed=seed), F=F,
+        AlexNetConfig=SimpleNamespace(paper=lambda: NARROW, code2012=lambda: of_2012),
+        centred=60 * torch.randn(32, 3, 256, 256, generator=torch.Generator().manual_seed(0)),
+        session=SimpleNamespace(device=torch.device("cpu"), name="made"),
+    )  # fmt: skip
 
 
 def test_the_network_built_by_hand_is_the_librarys_in_outputs_and_gradients() -> None:
@@ -71,3 +91,42 @@ def test_the_solutions_count_is_the_layers_own_and_the_checker_tells_mistakes(ca
         channels = {"conv2": 96, "conv3": 256}.get(row.name, 384)
         assert made["count"](k, channels, row.shape[0], AlexNetConfig.paper().groups(row.name)) == row.learned
     assert "Right: 4 of 4" in capsys.readouterr().out
+
+
+def test_the_first_step_is_that_of_backward_with_its_masks(starts: dict[str, Any]) -> None:
+    images, labels, config = starts["few_images"][:4], torch.arange(4), replace(NARROW, dropout_kind="inverted")
+    loss, gradient = starts["first_step"](AlexNet(config, 32, seed=0).eval(), images, labels)
+    net = AlexNet(config, 32, seed=0).train()
+    seed_dropout(net, 0)
+    wanted = F.cross_entropy(net(images), labels)
+    (of_conv1,) = torch.autograd.grad(wanted, [net.conv1.weight])
+    assert loss == pytest.approx(float(wanted.detach()), rel=1e-6)
+    assert gradient == pytest.approx(float(of_conv1.double().square().mean().sqrt()), rel=1e-5)
+
+
+@pytest.mark.usefixtures("book_style")
+def test_the_shares_are_drawn_by_layer_with_a_look_for_each_start(starts: dict[str, Any]) -> None:
+    def signals(fc8: float) -> list[LayerSignal]:
+        return [LayerSignal(name, 4.0, 2.0) for name in ("conv3", "conv5", "fc6")] + [LayerSignal("fc8", 4.0, fc8)]
+
+    tables, figures = [], []
+    shown = SimpleNamespace(lines=nb.lines, table=lambda rows, **_: tables.extend(rows),
+                            show=lambda fig, **_: figures.append(fig))  # fmt: skip
+    shares = {"the text": 1.0, "2012 code": 2.0, "the text, unit variance": 0.5}
+    measured = {name: (signals(fc8), 7.0, 1e-3) for name, fc8 in shares.items()}
+    run_cells("def draw_shares", nb=shown, measured=measured, session=starts["session"])
+    lines = figures[0].axes[0].lines
+    assert [list(line.get_ydata()) for line in lines] == [[0.5, 0.5, 0.5, share / 4] for share in shares.values()]
+    assert lines[0].get_linestyle() != lines[1].get_linestyle() and len({line.get_color() for line in lines}) == 3
+    assert figures[0].axes[0].get_yscale() == "log"
+    assert tables[0] == ["the text", "2 of 4", "2 of 4", "2 of 4", "1 of 4", "25.00%", "1.0e-03", "7.00"]
+
+
+def test_inverted_dropout_feeds_fc7_twice_and_fc8_more(starts: dict[str, Any]) -> None:
+    known = {name: starts[name] for name in ("start_from", "text", "few_images", "replace", "seed_dropout")}
+    made = run_cells("def entering(net", **known)
+    plain, inverted = made["of_2012"], made["inverted"]
+    assert list(plain) == list(AlexNet(NARROW, 32, seed=0).weighted_layers())
+    assert plain["conv1"] == inverted["conv1"] and plain["fc6"] == inverted["fc6"]
+    assert inverted["fc7"] == pytest.approx(2 * plain["fc7"], rel=1e-6)
+    assert 2 * plain["fc8"] < inverted["fc8"] < 4 * plain["fc8"]

@@ -10,10 +10,9 @@ import matplotlib.pyplot as plt
 import page_checks
 import pytest
 
-from alexnet_lib.figures.architecture import breakdown, draw_borders, draw_breakdown, draw_signals
+from alexnet_lib.figures.architecture import breakdown, draw_borders, draw_breakdown
 from alexnet_lib.figures.figure2 import alt_of, numbers_of, zooming_bundle
 from alexnet_lib.figures.figure2_layout import lines, near, stages
-from alexnet_lib.measures.signals import LayerSignal
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import VARIANTS, ablations
 from alexnet_lib.network.description import Description
@@ -122,9 +121,6 @@ def test_breakdowns_add_up(described: dict[str, Description]) -> None:
 def test_the_charts_show_what_they_are_given(described: dict[str, Description]) -> None:
     bars = [bar.get_width() for bar in draw_breakdown(described["paper"], "weights").axes[0].patches]
     assert sum(bars) == pytest.approx(1) and bars[5] == pytest.approx(37_752_832 / 60_965_224)
-    ax = draw_signals({"a": [LayerSignal("conv1", 4.0, 1.0)], "b": [LayerSignal("conv1", 4.0, 2.0)]}).axes[0]
-    assert [list(line.get_ydata()) for line in ax.lines] == [[0.25], [0.5]]
-    assert ax.lines[0].get_linestyle() != ax.lines[1].get_linestyle()
     left, right = draw_borders(FIRST_LAYERS).axes
     assert list(left.lines[-2].get_xdata()) == [-2, 9] and list(right.lines[3].get_xdata()) == [216, 227]
     plt.close("all")

@@ -12,16 +12,13 @@ from alexnet_lib.errors import SettingError
 from alexnet_lib.measures.signals import (
     dead_share,
     depth_profile,
-    first_step,
     forward_signals,
-    inputs_in_training,
     rms,
     signal_of,
     steepest_slope,
 )
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import AlexNetConfig
-from alexnet_lib.network.dropout import seed_dropout
 from alexnet_lib.network.nonlinearities import NONLINEARITIES
 from alexnet_lib.network.small.four_layers import SmallNet, SmallNetConfig
 
@@ -167,28 +164,6 @@ def test_forward_signals_are_those_of_evaluation_in_any_mode(images: torch.Tenso
 def test_images_of_another_size_are_refused() -> None:
     with pytest.raises(SettingError, match="images of shape"):
         forward_signals(narrow(), torch.zeros(2, 3, 227, 227))
-
-
-def test_the_first_step_is_that_of_backward_and_leaves_the_network_alone(images: torch.Tensor) -> None:
-    net, labels = narrow().eval(), torch.arange(4)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    step = first_step(net, images, labels, seed=3)
-    assert not net.training and all(w.grad is None for w in net.parameters())
-    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
-    seed_dropout(net, 3)
-    loss = F.cross_entropy(net.train()(images), labels)
-    loss.backward()
-    assert step.loss == pytest.approx(float(loss.detach()), rel=1e-6)
-    for name, layer in net.weighted_layers().items():
-        assert step.gradients[name] == pytest.approx(float(layer.weight.grad.double().square().mean().sqrt()), rel=1e-5)
-
-
-def test_inverted_dropout_feeds_fc7_twice_and_fc8_more(images: torch.Tensor) -> None:
-    nets = [narrow(replace(NARROW, dropout_kind=kind)) for kind in ("2012", "inverted")]
-    plain, inverted = (inputs_in_training(net, images) for net in nets)
-    assert plain["conv1"] == inverted["conv1"] and plain["fc6"] == inverted["fc6"]
-    assert inverted["fc7"] == pytest.approx(2 * plain["fc7"], rel=1e-6)
-    assert 2 * plain["fc8"] < inverted["fc8"] < 4 * plain["fc8"]
 
 
 def test_larger_weights_in_the_middle_let_more_of_the_image_through(images: torch.Tensor) -> None:
