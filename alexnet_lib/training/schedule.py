@@ -19,7 +19,8 @@ from ..errors import SettingError, TrainingError
 from .optimizer import check_rate, keep_velocity
 
 GO_ON, DROPPED, STOP = "go on", "dropped", "stop"
-# The 2012 code's net 145, the paper's network: passes after which the rate was divided by 10, and the last pass.
+# The 2012 code's net 145, the paper's network: passes after which the rate was divided by 10, and the last pass. (The
+# released files say "at" these passes; that it is after them is our reading.)
 NET_145_DROPS, NET_145_END = (25, 51, 79), 91
 
 
@@ -91,15 +92,6 @@ class DropsByHand:
         """Go on from there. SettingError for the state of a schedule with other settings."""
         _check_same(self, state, {"passes"})
         self.passes = state["passes"]
-
-
-def net_145() -> DropsByHand:
-    """The schedule of the 2012 code's net 145, the paper's network: divided after passes 25, 51, 79, ended after 91.
-
-    The released files say "at" these passes; that it is after them is our reading. Biases kept their rate there
-    (`optimizer.parameter_groups(net, "code2012")`), and conv1 was lowered by hand on its own.
-    """
-    return DropsByHand(NET_145_DROPS, NET_145_END)
 
 
 @dataclass

@@ -23,7 +23,6 @@ from alexnet_lib.training.schedule import (
     DropsByHand,
     DropsOnPlateau,
     multiply_rates,
-    net_145,
 )
 
 OPTIMISERS = [PaperSGD, torch.optim.SGD, torch.optim.Adam]
@@ -47,7 +46,7 @@ def rates(schedule, errors, made: torch.optim.Optimizer) -> tuple[list[float], l
 
 @both
 def test_net_145s_passes_and_rates(kind) -> None:  # noqa: ANN001
-    used, said = rates(net_145(), [None] * 200, optimiser(kind))
+    used, said = rates(DropsByHand(NET_145_DROPS, NET_145_END), [None] * 200, optimiser(kind))
     assert len(used) == NET_145_END == 91 and said[-1] == STOP
     assert [number for number, word in enumerate(said, 1) if word == DROPPED] == list(NET_145_DROPS) == [25, 51, 79]
     wanted = [0.01] * 25 + [1e-3] * 26 + [1e-4] * 28 + [1e-5] * 12
@@ -112,10 +111,10 @@ def test_the_state_of_another_schedule_is_refused() -> None:
 
 def test_the_biases_of_2012_keep_their_rate() -> None:
     made = PaperSGD(parameter_groups(torch.nn.Linear(2, 2), "code2012"), 0.01)
-    rates(net_145(), [None] * 30, made)
+    rates(DropsByHand(NET_145_DROPS, NET_145_END), [None] * 30, made)
     assert [group["lr"] for group in made.param_groups] == pytest.approx([0.001, 0.02])
     caffe = PaperSGD(parameter_groups(torch.nn.Linear(2, 2), "caffe"), 0.01)
-    rates(net_145(), [None] * 30, caffe)
+    rates(DropsByHand(NET_145_DROPS, NET_145_END), [None] * 30, caffe)
     assert [group["lr"] for group in caffe.param_groups] == pytest.approx([0.001, 0.002])
 
 
