@@ -55,8 +55,11 @@ def lines(
         if sharey and ax is not axes[0, 0]:
             ax.set_ylabel("")
     named = {name: line for ax in axes[0] for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if len(named) > 1:
-        fig.legend(named.values(), named, fontsize="small", ncols=min(3, len(named)), loc="outside lower center")
+    for columns in (3, 2, 1) if len(named) > 1 else ():
+        legend = fig.legend(named.values(), named, fontsize="small", ncols=columns, loc="outside lower center")
+        if columns == 1 or legend.get_window_extent().width <= fig.bbox.width:
+            break
+        legend.remove()
     return fig
 
 

@@ -73,6 +73,14 @@ def test_panels_beside_lines_are_refused() -> None:
         nb.lines({"a": LINE, "b": {"c": LINE}})
 
 
+def test_long_names_stand_in_fewer_columns() -> None:
+    for length, columns in ((5, 3), (18, 2), (40, 1)):
+        fig = nb.lines({f"{'name' * length}"[:length] + str(number): LINE for number in range(3)})
+        (legend,) = fig.legends
+        fig.canvas.draw()
+        assert legend._ncols == columns and legend.get_window_extent().x0 >= 0
+
+
 def test_what_has_no_runs_yet_is_left_out() -> None:
     assert not nb.lines({}).axes[0].lines
     fig = nb.lines({"a": LINE, "b": [], "c": LINE})
