@@ -1,4 +1,4 @@
-"""The figures of "Retrieval and binary codes": a query and its neighbours by each method; precision against bytes."""
+"""The figure of "Retrieval and binary codes": a query and its neighbours by each method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 
-from ..notebook.style import DASHES, FOREGROUND, MARKERS, PALETTE
+from ..notebook.style import PALETTE
 
 
 def draw_neighbours(
@@ -32,18 +32,4 @@ def draw_neighbours(
             ax.set_title(word, fontsize="x-small", fontweight="bold" if same else "normal")
             if same:
                 ax.spines[:].set(visible=True, linewidth=3, color=PALETTE["teal"])
-    return fig
-
-
-def draw_trade(rows: Mapping[str, Sequence[tuple[float, float]]], chance: float) -> Figure:
-    """Precision (a share) against bytes an image, a line a way to make codes: {name: [(bytes, precision), ...]}."""
-    fig, ax = plt.subplots(figsize=(5.2, 3.3))
-    for (name, points), colour, dash, marker in zip(rows.items(), PALETTE.values(), DASHES, MARKERS, strict=False):
-        ordered = sorted(points)
-        ax.plot([size for size, _ in ordered], [100 * share for _, share in ordered], color=colour, linestyle=dash,
-                marker=marker, markevery=1, label=name)  # fmt: skip
-    ax.axhline(100 * chance, color=FOREGROUND, linestyle=":", marker="", linewidth=1)
-    ax.set_xscale("log", base=2)
-    ax.set(xlabel="bytes an image", ylabel="of the query's class (%)", ylim=(0, None))
-    fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
     return fig

@@ -22,12 +22,12 @@ from alexnet_lib.experiments import binary_codes as experiment
 from alexnet_lib.experiments.binary_codes import BITS, method, pixel_rank
 from alexnet_lib.experiments.running.study import Job, Size
 from alexnet_lib.experiments.running.study_runs import final_net
-from alexnet_lib.figures.retrieval import draw_neighbours, draw_trade
-from alexnet_lib.measures.binary_codes import BITS as INDEX_BITS
-from alexnet_lib.measures.binary_codes import EXACT, HammingIndex, code_name
+from alexnet_lib.figures.retrieval import draw_neighbours
+from alexnet_lib.measures.binary_codes import HammingIndex
 from alexnet_lib.measures.retrieval import Neighbours, features_of
 
 SIZE = Size("tiny", 72, (*SMALL, "passes=2", "schedule=constant"), seeds=2, classes=6, per_class=6)
+RUN = "10-classes-64-pixels-20-passes_retrieval"
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -114,57 +114,6 @@ def test_the_rank_in_pixels() -> None:
     assert pixel_rank(base, queries, found) == pytest.approx((0 + 0.9) / 2)
 
 
-def test_precision_is_read_by_method_and_chance_is_last(tmp_path: Path) -> None:
-    assert experiment.recorded(tmp_path) == {} and experiment.keys({}) == []
-    assert experiment.precision_rows({})[0][0] == "not yet run"
-    result = {
-        "complete": True, "seeds": [0, 1], "chance": 0.1, "bytes": {"features": 16384, "features, 64 bits": 8},
-        "precision": {"features": {"1": [0.5, 0.6], "10": [0.4, 0.4]},
-                      "features, 64 bits": {"1": [0.4, 0.4], "10": [0.3, 0.3]},
-                      "features, 64 bits by planes": {"1": [0.4, 0.4], "10": [0.3, 0.3]}},
-    }  # fmt: skip
-    run = "10-classes-64-pixels-20-passes_retrieval"
-    put(tmp_path, "binary-codes", run, result, [0, 1], claims=["C29"])
-    record = experiment.recorded(tmp_path)
-    rows = experiment.precision_rows(record)
-    assert rows[0] == ["features", "16,384", "55.0 ± 7.1 (2 seeds)", "40.0 ± 0.0 (2 seeds)"]
-    assert [row[0] for row in rows] == ["features", "features, 64 bits", "chance"], "planes have a table of their own"
-    assert rows[-1] == ["chance", "-", "10.0", "10.0"] and experiment.keys(record) == [f"binary-codes/{run}"]
-    with pytest.raises(RecordError, match="_retrieval_seed-0.safetensors is missing"):
-        experiment.kept(record, tmp_path)
-    save_file({"labels-val": torch.arange(3)}, str(tmp_path / "binary-codes" / f"{run}_seed-0.safetensors"))
-    assert experiment.kept(record, tmp_path)["labels-val"].tolist() == [0, 1, 2]
-
-
-def test_drawn_planes_stand_beside_the_autoencoder_with_what_chance_can_do(tmp_path: Path) -> None:
-    names = [f"{of}, {bits} bits{how}" for of in ("features", "pixels") for bits in BITS for how in ("", " by planes")]
-    precision = {name: {"10": [0.40, 0.42, 0.44]} for name in names}
-    precision["features, 64 bits"]["10"] = [0.38, 0.39, 0.43]
-    result = {"complete": True, "seeds": [0, 1, 2], "precision": precision}
-    run = "10-classes-64-pixels-20-passes_retrieval"
-    put(tmp_path, "binary-codes", run, result, [0, 1, 2], claims=["C30"], test_images=500)
-    rows = experiment.plane_rows(experiment.recorded(tmp_path))
-    assert [row[0] for row in rows] == [name for name in names if not name.endswith("planes")]
-    assert rows[0][1:3] == ["40.0", "42.0"] and rows[0][3].startswith("-2.00 points (")
-    effect = experiment.found_more(experiment.recorded(tmp_path), "features, 64 bits", "features, 64 bits by planes")
-    by_queries = (0.40 * 0.60 / 500 + 0.42 * 0.58 / 500) ** 0.5
-    assert effect.bound and effect.image_error == pytest.approx(by_queries) and effect.error > by_queries
-    assert experiment.plane_rows({})[0][0] == "not yet run"
-    precision |= {name: {"10": by_k["10"][:1]} for name, by_k in precision.items()}
-    put(tmp_path, "binary-codes", run, result | {"seeds": [0]}, [0], claims=["C30"], test_images=500)
-    assert experiment.plane_rows(experiment.recorded(tmp_path))[0][3] == "1 seed: cannot tell"
-
-
-def test_speeds_are_told_beside_exact_distances(tmp_path: Path) -> None:
-    speeds = {**{code_name(bits): {"median": 2000.0} for bits in INDEX_BITS}, EXACT: {"median": 4.0}}
-    sizes = {str(bits): bits // 8 for bits in INDEX_BITS}
-    result = {"queries_per_second": speeds, "bytes": sizes, "bytes_exact": 16384}
-    put(tmp_path, "bench", "retrieval_cpu", result, [0], claims=["C30"])
-    rows = experiment.speed_rows(records.load("bench", "retrieval_cpu", tmp_path))
-    assert rows[0] == [code_name(64), "8", "0.5", "500"] and rows[-1] == [EXACT, "16,384", "250", "1"]
-    assert experiment.speed_rows({})[0][0] == "not yet run"
-
-
 def test_neighbours_of_the_querys_class_are_framed() -> None:
     images = torch.randint(256, (3, 3, 8, 8), dtype=torch.uint8)
     found = {"features": (images, ["cat", "dog", "cat"]), "pixels": (images[:2], ["dog", "dog"])}
@@ -176,10 +125,23 @@ def test_neighbours_of_the_querys_class_are_framed() -> None:
     plt.close(fig)
 
 
-def test_the_trade_is_drawn_in_order_of_size() -> None:
-    fig = draw_trade({"codes": [(32, 0.5), (8, 0.4)], "exact": [(4096, 0.6)]}, 0.1)
-    assert all(line.get_markevery() == 1 for line in fig.axes[0].lines[:2]), "a line of one point is its mark alone"
-    (codes, exact, chance) = fig.axes[0].lines
-    assert codes.get_xdata().tolist() == [8, 32] and codes.get_ydata().tolist() == [40, 50]
-    assert exact.get_xdata().tolist() == [4096] and chance.get_ydata()[0] == 10
-    plt.close(fig)
+def test_what_is_kept_is_read_or_said_to_be_missing(tmp_path: Path) -> None:
+    assert experiment.recorded(tmp_path) == {} and experiment.keys({}) == []
+    put(tmp_path, "binary-codes", RUN, {"complete": True, "seeds": [0, 1]}, [0, 1], claims=["C29"])
+    record = experiment.recorded(tmp_path)
+    assert experiment.keys(record) == [f"binary-codes/{RUN}"]
+    with pytest.raises(RecordError, match="_retrieval_seed-0.safetensors is missing"):
+        experiment.kept(record, tmp_path)
+    save_file({"labels-val": torch.arange(3)}, str(tmp_path / "binary-codes" / f"{RUN}_seed-0.safetensors"))
+    assert experiment.kept(record, tmp_path)["labels-val"].tolist() == [0, 1, 2]
+
+
+def test_the_autoencoder_is_compared_with_planes_by_seeds_and_queries(tmp_path: Path) -> None:
+    names = [experiment.method("features", 64, how) for how in ("", "planes")]
+    precision = dict(zip(names, ({"10": [0.38, 0.39, 0.43]}, {"10": [0.40, 0.42, 0.44]}), strict=True))
+    result = {"complete": True, "seeds": [0, 1, 2], "precision": precision}
+    put(tmp_path, "binary-codes", RUN, result, [0, 1, 2], claims=["C30"], test_images=500)
+    effect = experiment.found_more(experiment.recorded(tmp_path), *names)
+    by_queries = (0.40 * 0.60 / 500 + 0.42 * 0.58 / 500) ** 0.5
+    assert effect.size == pytest.approx(-0.02)
+    assert effect.bound and effect.image_error == pytest.approx(by_queries) and effect.error > by_queries
