@@ -5,7 +5,8 @@ Taught in "The whole architecture" (sections 3.1 to 3.5, 4.2, 5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..errors import SettingError
 from .dropout import KINDS as DROPOUT_KINDS
@@ -32,6 +33,14 @@ CODE2012_BLOCKS = (
     ("pool", "activation"),
 )
 BATCH_NORM_BLOCKS = (("norm", "activation", "pool"), ("norm", "activation", "pool"), *TEXT_BLOCKS[2:])
+
+
+OPEN = "-"  # a section of the paper that is none: it does not speak of it
+
+
+def setting(default: Any, section: str, why: str) -> Any:
+    """A field with its row of the page of settings in "Full training": the paper's section, and why it is there."""
+    return field(default=default, metadata={"section": section, "why": why})
 
 
 @dataclass(frozen=True)
@@ -67,37 +76,43 @@ class AlexNetConfig:
     name: str = "paper"
     widths: tuple[int, ...] = (96, 256, 384, 384, 256)
     hidden: tuple[int, int] = (4096, 4096)
-    columns: int = 2
-    exchange: tuple[str, ...] = ("conv3", "fc6", "fc7", "fc8")
-    input_size: int = 224
-    first_padding: tuple[int, int] = (0, 3)
-    activation: str = "relu"
+    columns: int = setting(2, "3.2", "two GPUs of 3 GB held what one could not")
+    exchange: tuple[str, ...] = setting(
+        ("conv3", "fc6", "fc7", "fc8"), "3.2", "layers that see both columns; at the others nothing crosses"
+    )
+    input_size: int = setting(224, "3.5", "the side of the crops that the network sees")
+    first_padding: tuple[int, int] = setting((0, 3), OPEN, "zeros that bring 224 pixels to 55 outputs")
+    activation: str = setting("relu", "3.1", "does not saturate, so it learns sooner")
     norm: str = "lrn"
-    lrn: ResponseNorm = ResponseNorm()
+    lrn: ResponseNorm = setting(ResponseNorm(), "3.3", "neighbouring kernels damp each other")
     pooling: tuple[int, int] = (3, 2)
     pooling_kind: str = "max"
-    blocks: tuple[tuple[str, ...], ...] = TEXT_BLOCKS
+    blocks: tuple[tuple[str, ...], ...] = setting(TEXT_BLOCKS, "3.5", "what follows each convolution, in order")
     left_out: tuple[str, ...] = ()
     sixth: int | None = None
-    dropout: float = 0.5
-    dropout_kind: str = "2012"
+    dropout: float = setting(0.5, "4.2", "without it the network learns its images by heart")
+    dropout_kind: str = setting("2012", "4.2", "2012: outputs are halved at test time; inverted: doubled in training")
     dropout_first: bool = False
-    deviations: tuple[float, ...] | None = (0.01,) * 8
-    biases: tuple[float, ...] = (0, 1, 0, 1, 1, 1, 1, 0)
+    deviations: tuple[float, ...] | None = setting(
+        (0.01,) * 8, "5", "of the starting weights, conv1 to fc8; too small, and the images are not heard"
+    )
+    biases: tuple[float, ...] = setting(
+        (0, 1, 0, 1, 1, 1, 1, 0), "5", "at the start, conv1 to fc8; 1 keeps ReLUs open early on"
+    )
 
     def __post_init__(self) -> None:
-        for field, allowed in (
+        for name, allowed in (
             ("activation", NONLINEARITIES),
             ("norm", NORMS),
             ("pooling_kind", POOLINGS),
             ("dropout_kind", DROPOUT_KINDS),
         ):
-            if getattr(self, field) not in allowed:
-                raise SettingError(f"{field} {getattr(self, field)!r} is not known; use one of {', '.join(allowed)}")
-        for field, wanted in (("widths", 5), ("hidden", 2), ("blocks", 5), ("deviations", 8), ("biases", 8)):
-            value = getattr(self, field)
+            if getattr(self, name) not in allowed:
+                raise SettingError(f"{name} {getattr(self, name)!r} is not known; use one of {', '.join(allowed)}")
+        for name, wanted in (("widths", 5), ("hidden", 2), ("blocks", 5), ("deviations", 8), ("biases", 8)):
+            value = getattr(self, name)
             if value is not None and len(value) != wanted:
-                raise SettingError(f"{field} {value!r}: {wanted} entries are needed")
+                raise SettingError(f"{name} {value!r}: {wanted} entries are needed")
         self._check_names()
         for width in (*self.widths, *self.hidden, self.sixth or self.columns):
             if width < 1 or self.columns < 1 or width % self.columns:

@@ -16,7 +16,7 @@ from torch import nn
 from ..augment import AugmentBatch, ColorPCA, PCALighting, PixelScale
 from ..data.imagenet.reader import PreparedImages
 from ..errors import SettingError
-from ..network.config import AlexNetConfig, ResponseNorm
+from ..network.config import OPEN, AlexNetConfig, ResponseNorm, setting
 from ..system.devices import AUTO, DTYPES
 from .feed import CentredBatch
 from .optimizer import RECIPES as GROUPS
@@ -48,25 +48,31 @@ class Recipe:
 
     name: str = "paper"
     net: AlexNetConfig = field(default_factory=AlexNetConfig.paper)
-    batch: int = 128
-    rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
-    groups: str = "paper"
-    passes: int = 90
-    schedule: str = "plateau"
-    patience: int = 5
-    drops: tuple[int, ...] = ()
-    warmup: int = 0
-    crops: bool = True
-    reflect: bool = True
-    lighting: str = "eigenvalue"
-    lighting_divide: float = 1.0
-    lighting_until: int | None = None
-    mean_at: str = "centre"
-    unit_pixels: bool = False
-    smoothing: float = 0.0
-    dtype: str = "float32"
+    batch: int = setting(128, "5", "a gradient with little noise, in what two GPUs of 3 GB held")
+    rate: float = setting(0.01, "5", "about as high as it goes without diverging")
+    momentum: float = setting(0.9, "5", "small steps in one direction add up, steps to and fro cancel")
+    weight_decay: float = setting(
+        0.0005, "5", "removes weights that no gradient holds; also said to lower the training error"
+    )
+    groups: str = setting("paper", "5", "whether biases have a rate and a decay of their own")
+    passes: int = setting(90, "5", "how long it took until three drops were used up")
+    schedule: str = setting("plateau", "5", "a lower rate leaves less noise, once the higher one gains nothing more")
+    patience: int = setting(5, OPEN, "passes without a new best error that count as no more gain; it was judged by eye")
+    drops: tuple[int, ...] = setting((), OPEN, "the passes after which the rate is divided, where that is by hand")
+    warmup: int = setting(0, OPEN, "passes over which the rate rises, for large batches")
+    crops: bool = setting(True, "4.1", "many images out of one")
+    reflect: bool = setting(True, "4.1", "twice as many again")
+    lighting: str = setting(
+        "eigenvalue", "4.1", "shifts colours as illumination does; times the eigenvalue, or its root, the deviation"
+    )
+    lighting_divide: float = setting(1.0, OPEN, "keeps lit pixels on the old scale")
+    lighting_until: int | None = setting(None, OPEN, "the last pass that has it")
+    mean_at: str = setting("centre", "2", "which part of the mean image is taken off a crop")
+    unit_pixels: bool = setting(
+        False, "2", "whether pixels are also divided by their deviation; the starting weights suit 0-255"
+    )
+    smoothing: float = setting(0.0, OPEN, "a share of each label given to all classes")
+    dtype: str = setting("float32", OPEN, "the type it is computed in; GPUs of today are faster in bfloat16")
 
     def __post_init__(self) -> None:
         check_rate(self.rate)

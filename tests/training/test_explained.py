@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-import pytest
-
-from alexnet_lib.errors import SettingError
 from alexnet_lib.network.config import AlexNetConfig
 from alexnet_lib.training import explained
 from alexnet_lib.training.recipes import NAMED, Recipe, named
@@ -16,14 +13,14 @@ ALL = {name: make() for name, make in NAMED.items()}
 
 def test_every_setting_of_a_recipe_has_a_reason() -> None:
     own = {field.name for field in fields(Recipe)} - {"name", "net"}
-    assert own == {field for field in explained.REASONS if not field.startswith("net.")}
-    assert all(section and reason for section, reason in explained.REASONS.values())
+    assert own == {field for field in explained.SETTINGS if not field.startswith("net.")}
+    assert all(one["section"] and one["why"] for one in explained.SETTINGS.values())
 
 
 def test_every_setting_in_which_the_networks_differ_is_on_the_page() -> None:
     of_nets = {field.name for field in fields(AlexNetConfig)} - {"name"}
     differ = {f"net.{name}" for name in of_nets if len({str(getattr(r.net, name)) for r in ALL.values()}) > 1}
-    assert differ <= set(explained.REASONS)
+    assert differ <= set(explained.SETTINGS)
 
 
 def test_the_papers_page_has_the_papers_figures() -> None:
@@ -52,8 +49,3 @@ def test_values_are_told_in_words() -> None:
         and explained.told((0, 0)) == "0, 0"
         and explained.told(None) == "none" == explained.told(())
     )
-
-
-def test_an_unknown_field_is_an_error() -> None:
-    with pytest.raises(SettingError, match="net.colour"):
-        explained.value_of(named("paper"), "net.colour")
