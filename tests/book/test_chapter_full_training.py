@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import torch
 from chapter_cells import Chapter
+from ledger_cases import put
 from training_cases import SMALL, write_set
 
+from alexnet_lib import notebook as nb
+from alexnet_lib import records
 from alexnet_lib.bench import roofline
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import TrainingError
-from alexnet_lib.experiments import evidence
+from alexnet_lib.experiments import evidence, tiny_imagenet
 from alexnet_lib.measures.signals import forward_signals
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.training.optimizer import PaperSGD
@@ -41,7 +44,7 @@ def given(prepared: Path, tmp_path: Path) -> dict[str, Any]:
     augment = recipe.make_augmentation(scale, train.color_pca, number=1)
     session = SimpleNamespace(device=torch.device("cpu"), threads=1)
     return {"train": train, "val": val, "HERE": HERE, "START_2012": START_2012, "named": named, "scale": scale,
-            "augment": augment, "place": tmp_path, "session": session}  # fmt: skip
+            "augment": augment, "scratch": SimpleNamespace(path=tmp_path), "session": session}  # fmt: skip
 
 
 def test_the_steps_of_a_run_are_those_of_the_text(capsys: pytest.CaptureFixture) -> None:
@@ -90,9 +93,12 @@ def test_the_counters_are_the_rules(given: dict) -> None:
 
 def test_the_recorded_runs_from_the_texts_start_begin_late_as_the_text_says() -> None:
     rows: list[list[str]] = []
-    shown = SimpleNamespace(table=lambda found, **_: rows.extend(found), show=lambda *_, **__: None)
+    figures: list = []
+    shown = SimpleNamespace(table=lambda found, **_: rows.extend(found), show=lambda fig, **_: figures.append(fig),
+                            lines=nb.lines)  # fmt: skip
     toy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     CHAPTER.run("by_start = {", "def first_drop(", nb=shown, toy=toy, DropsOnPlateau=DropsOnPlateau)
+    assert sum(len(line.get_xdata()) == 20 for line in figures[0].axes[0].lines) == 6, "three runs from each start"
     early, late = ([row for row in rows if row[0] == name] for name in ("2012 start", "the text's start"))
     text = next(cell for cell in CHAPTER.sources("markdown") if "It makes them *late*" in cell)
     assert [row[2:4] for row in early] == 3 * [["2", "none by then"]]
@@ -155,3 +161,107 @@ def test_the_checker_passes_the_solution_and_knows_the_usual_slips(capsys: pytes
     assert not check(lambda *a: wrong.get(made["reference"](*a), made["reference"](*a)), made["reference"],
                      made["cases"], hints=hints)  # fmt: skip
     assert "1 - 1/n" in capsys.readouterr().out
+
+
+CURVE = {
+    "passes": [1, 2, 3, 4, 5], "pass_error": [0.9, 0.8, 0.7, 0.6, 0.6], "loss": [2.3, 2.0, 1.9, 1.2, 1.1],
+    "validation_error": [0.8, 0.7, 0.75, 0.5, 0.52], "rate": [0.01, 0.01, 0.01, 0.001, 1e-4],
+}  # fmt: skip
+TIMING = {"lowest": 90.0, "highest": 110.0}
+LADDER = {
+    "rungs": [
+        {"name": "naive", "images_per_second": {"median": 100.0, **TIMING}, "step_alone": {"median": 150.0},
+         "share_of_roofline": 0.25},
+        {"name": "+ ours", "images_per_second": {"median": 240.0, **TIMING}, "step_alone": {"median": 260.0},
+         "share_of_roofline": 0.6},
+    ],
+    "beside": {"torchvision's": {"median": 50.0, **TIMING}}, "peaks": {"float32": {"operations": 2e11, "bytes": 1e10}},
+}  # fmt: skip
+FEED = {"images_per_second": {"mapped": {"median": 1234.4, **TIMING}}}
+
+
+@pytest.fixture
+def records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(records, "recorded_root", lambda: tmp_path)
+    return tmp_path
+
+
+def put_whole(root: Path, seeds: int = 1, top5: float | None = 0.2) -> None:
+    """A record of the full recipe with so many seeds, all of one curve."""
+    views = {"centre": [top5] * seeds, "ten": [top5] * seeds}
+    result = {"complete": True, "seeds": list(range(seeds)), "rate": 0.01, "training_error": [0.25] * seeds,
+              "test_error": [0.5 + 0.02 * seed for seed in range(seeds)], "views_error": {"ten": [0.45] * seeds},
+              "top5_error": views}  # fmt: skip
+    curves = [{"seed": seed, "pilot": False, "curve": CURVE} for seed in range(seeds)]
+    put(root, tiny_imagenet.NAME, f"{tiny_imagenet.EXPERIMENT.sizes[-1].name}_paper", result, result["seeds"],
+        curves=curves, claims=["C21"], configuration={"classes": list("abcdefghij")})  # fmt: skip
+
+
+def recorded_cells(*more: str, **given: Any) -> tuple[list, list, dict[str, Any]]:
+    """What the cells about recorded runs show: the rows of tables, the figures; and what they define."""
+    tables: list = []
+    figures: list = []
+    shown = SimpleNamespace(table=lambda rows, **named: tables.append((rows, named)), lines=nb.lines,
+                            show=lambda fig, **_: figures.append(fig), slider=lambda *_, **__: None)  # fmt: skip
+    return tables, figures, CHAPTER.run("def drops_of(curve)", *more, nb=shown, **given)
+
+
+WHOLE = ("courses = {name: [(one", "stages = []", "lengths = ")
+
+
+def test_without_records_the_chapter_says_so(records_here: Path) -> None:
+    tables, figures, made = recorded_cells(*WHOLE)
+    (stages, _), (errors, _), (claims, shown) = tables
+    assert stages == errors == [] and made["curves"] == made["keys"] == [], "of which nb.table says: not yet run"
+    assert claims[-2][2] == "not yet run" and not figures[0].axes[0].lines
+    tables, _, _ = recorded_cells("rows, feeds = ", records=records, ladder={})
+    assert [(rows, named["records"], "not yet run" in named["caption"]) for rows, named in tables] == 2 * [
+        ([], [], True)
+    ]
+
+
+def test_drops_part_the_passes_into_stages(records_here: Path) -> None:
+    put_whole(records_here)
+    tables, figures, made = recorded_cells(*WHOLE)
+    assert made["drops_of"](CURVE) == [3, 4] and made["keys"] == [made["whole"].key]
+    assert tables[0][0] == [
+        [0, "0.01", "1 to 3", "1.900", "70.0%"], [0, "0.001", "4 to 4", "1.200", "50.0%"],
+        [0, "0.0001", "5 to 5", "1.100", "50.0%"],
+    ]  # fmt: skip
+    assert tables[2][0][-2][2] == "5 passes, 2 drops"
+    training, validation, *drops = figures[0].axes[0].lines
+    assert list(validation.get_ydata()) == pytest.approx([80, 70, 75, 50, 52])
+    assert list(training.get_xdata()) == CURVE["passes"] and [line.get_xdata()[0] for line in drops] == [3, 4]
+
+
+def test_errors_have_their_spread_and_top5_only_where_it_was_counted(records_here: Path) -> None:
+    put_whole(records_here, seeds=2)
+    tables, _, made = recorded_cells("stages = []")
+    rows = {name: rest for name, *rest in tables[1][0]}
+    assert len(made["curves"]) == 2
+    assert rows["validation images, centre view"] == ["51.0 ± 1.4 (2 seeds)", "20.0 ± 0.0 (2 seeds)"]
+    assert rows["validation images, ten views"][0].startswith("45.0") and len(rows) == 3
+    put_whole(records_here, top5=None)
+    assert [row[2] for row in recorded_cells("stages = []")[0][1][0]] == ["-", "-", "-"]
+
+
+def test_a_gpus_bench_comes_first_and_is_told_beside_its_first_rung(records_here: Path) -> None:
+    session = SimpleNamespace(device=torch.device("cpu"))
+    cells = ("peak = roofline.Peak(**ladder", "rows, feeds = ")
+    put(records_here, "bench", "train_cpu", LADDER, [0], claims=["C15"])
+    put(records_here, "bench", "feed_cpu", FEED, [0], claims=["C15"])
+    assert recorded_cells(*cells, session=session)[2]["ladder"]["run"] == "train_cpu"
+    put(records_here, "bench", "train_cuda", LADDER, [0], claims=["C15"])
+    tables, _, made = recorded_cells(*cells, session=session)
+    (rungs, shown), (feeds, _) = tables
+    assert made["ladder"]["run"] == "train_cuda" and made["peak"].balance == 20
+    assert shown["records"] == ["bench/train_cuda"] and "some CPU" in shown["caption"]
+    assert rungs == [
+        ["naive", "100.0", "1.00", "150.0", "25%"], ["+ ours", "240.0", "2.40", "260.0", "60%"],
+        ["torchvision's", "50.0", "0.50", "-", "-"],
+    ]  # fmt: skip
+    assert feeds == [["mapped", "1,234", "90 to 110"]]
+    source = next(cell for cell in CHAPTER.sources("code") if "fastest = max(" in cell)
+    known: dict[str, Any] = {"ladder": made["ladder"], "speeds": []}
+    exec(source[source.index("if ladder:") :], known)
+    assert known["speeds"] == [("recorded: some CPU", "GPU", 240)]
