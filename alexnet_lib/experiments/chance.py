@@ -11,12 +11,10 @@ import statistics
 from collections.abc import Iterable
 
 import torch
-from scipy import stats
 
 from ..errors import SettingError
 
-# Of the normal distribution: 95% within this many deviations, and 80% below the second.
-TWO_SIDED, EIGHTY = 1.96, 0.84
+TWO_SIDED = 1.96  # deviations to either side, within which 95% of the normal distribution lie
 
 
 def sampling_error(error: float, images: int) -> float:
@@ -49,30 +47,6 @@ def paired_error(one: torch.Tensor, other: torch.Tensor) -> float:
     images = len(one)
     first, second = int((one & ~other).sum()), int((other & ~one).sum())
     return math.sqrt(first + second - (first - second) ** 2 / images) / images
-
-
-def share_found(effect: float, spread: float, seeds: int, tries: int = 4000) -> float:
-    """How often an effect is seen: in which share of drawn experiments 0 is below the 95% interval of the mean.
-
-    effect, spread: mean and standard deviation of the differences of single seeds, in one unit. Drawn anew the same
-    for every call. SettingError: fewer than two seeds, or a spread that is not above 0.
-    """
-    if seeds < 2 or spread <= 0:
-        raise SettingError(f"{seeds} seeds, spread {spread}: an interval takes 2 seeds or more, and a spread above 0")
-    generator = torch.Generator().manual_seed(0)
-    drawn = effect + spread * torch.randn(tries, seeds, generator=generator, dtype=torch.float64)
-    reach = float(stats.t.ppf(0.975, seeds - 1)) * drawn.std(1) / math.sqrt(seeds)
-    return float((drawn.mean(1) > reach).double().mean())
-
-
-def seeds_needed(effect: float, spread: float) -> int:
-    """How many seeds see an effect in four experiments of five, by the normal distribution; at least 2.
-
-    effect, spread: as of `share_found`. For few seeds it is a little too small, as Student's t is wider.
-    """
-    if effect <= 0 or spread < 0:
-        raise SettingError(f"effect {effect}, spread {spread}: give an effect above 0 and a spread of 0 or more")
-    return max(2, math.ceil(((TWO_SIDED + EIGHTY) * spread / effect) ** 2))
 
 
 def mean_and_spread(errors: Iterable[float]) -> str:

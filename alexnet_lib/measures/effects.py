@@ -240,15 +240,6 @@ def holm(found: Mapping[str, float], tests: int | None = None) -> dict[str, floa
     return corrected
 
 
-def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
-    """Two single networks on the same test images, bool (N,) where each is wrong: the exact p of McNemar's test."""
-    if one.shape != other.shape or one.ndim != 1:
-        raise SettingError(f"answers {one.shape} and {other.shape}: wanted two of the same (N,)")
-    only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
-    both = only_one + only_other
-    return float(stats.binomtest(only_one, both).pvalue) if both else 1.0
-
-
 def resampled(tested: np.ndarray, without: np.ndarray, tries: int = 2000, seed: int = 0) -> np.ndarray:
     """Effects with seeds and images drawn anew, with replacement, from bool (seeds, images) each: (tries,).
 

@@ -16,7 +16,6 @@ from alexnet_lib.measures.effects import (
     compared,
     detectable,
     holm,
-    mcnemar,
     paired,
     resampled,
     spread_of,
@@ -165,15 +164,6 @@ def test_holm_by_hand() -> None:
     found = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert found == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
     assert holm({"a": 0.01}, tests=4) == pytest.approx({"a": 0.04}) and holm({"a": 0.9}, tests=3) == {"a": 1.0}
-
-
-def test_mcnemar_by_hand() -> None:
-    one = np.array([1] * 8 + [0] * 2 + [1] * 50 + [0] * 40, bool)
-    other = np.array([0] * 8 + [1] * 2 + [1] * 50 + [0] * 40, bool)
-    assert mcnemar(one, other) == pytest.approx(2 * sum(math.comb(10, k) for k in (0, 1, 2)) / 2**10)
-    assert mcnemar(one, one) == 1.0
-    with pytest.raises(SettingError, match="two of the same"):
-        mcnemar(one, other[:5])
 
 
 @pytest.mark.parametrize("make, said", [
