@@ -63,15 +63,6 @@ def correlations(activations: torch.Tensor) -> Correlations:
     return Correlations(directions.T @ directions, live, activations.shape[1], len(activations))
 
 
-def effective_units(activations: torch.Tensor) -> float:
-    """How many independent units would vary as evenly: (sum of eigenvalues)^2 / (sum of squares) of the correlations.
-
-    From 1, where all live units say the same, to their number, where each says something of its own.
-    """
-    matrix = correlations(activations).matrix
-    return float(matrix.trace() ** 2 / matrix.square().sum()) if len(matrix) else 0.0
-
-
 def redundancy(activations: torch.Tensor, ridge: float = 1e-6) -> float:
     """How much of a live unit's variance the other live units predict linearly: mean over units of R^2, 0 to 1.
 

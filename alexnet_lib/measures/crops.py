@@ -123,14 +123,6 @@ def effective_number(vectors: torch.Tensor) -> float:
     return len(vectors) ** 2 / float(cosines(vectors).square().sum())
 
 
-def effective_for_a_mean(vectors: torch.Tensor) -> float:
-    """How many independent examples would estimate a mean as well as these V: V^2 / the sum of all cosines.
-
-    The survey statisticians' rule for clustered samples: V / (1 + (V - 1) r) for examples that correlate by r.
-    """
-    return len(vectors) ** 2 / float(cosines(vectors).sum())
-
-
 def mirror_score(images: torch.Tensor) -> float:
     """How far a set (N, ..., W) is from being its own mirror image: about 1 if only by chance, else more.
 

@@ -91,8 +91,3 @@ def _searched(
 def _nearer(one: Nearest, other: Nearest) -> Nearest:
     swap = other.distance < one.distance
     return Nearest(*(torch.where(swap, getattr(other, n), getattr(one, n)) for n in ("index", "distance", "mirrored")))
-
-
-def pixel_distance(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Root mean square difference of image pairs (N, C, H, W), every pixel, in grey levels: float32 (N,)."""
-    return (one.to(torch.float32) - other.to(torch.float32)).square().mean((1, 2, 3)).sqrt()

@@ -6,7 +6,7 @@ architecture", where they settle whether the input is 224 or 227 pixels wide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -81,11 +81,6 @@ class Window:
         return [sum(start <= pixel < stop for start, stop in spans) for pixel in range(image)]
 
 
-def output_size(image: int, size: int, stride: int = 1, padding: int = 0, rounding: str = "floor") -> int:
-    """The number of outputs of a window; `Window(...).outputs(image)` in one call."""
-    return Window(size, stride, padding, rounding).outputs(image)
-
-
 @dataclass(frozen=True)
 class ReceptiveField:
     """What one unit sees: `size` pixels of the image, the first unit from pixel `start` on, the next `jump` further."""
@@ -101,14 +96,6 @@ class ReceptiveField:
             self.jump * window.stride,
             self.start - window.padding * self.jump,
         )
-
-
-def receptive_fields(windows: Iterable[Window]) -> list[ReceptiveField]:
-    """The receptive field after each of the windows, one on top of the other."""
-    fields: list[ReceptiveField] = []
-    for window in windows:
-        fields.append((fields[-1] if fields else ReceptiveField()).through(window))
-    return fields
 
 
 # The ways in which conv1 was made to give 55 x 55 (Q10): who does it, the input's side, the window.

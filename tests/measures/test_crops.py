@@ -96,13 +96,12 @@ def test_the_effective_number_is_that_of_the_eigenvalues() -> None:
 
 def test_effective_numbers_of_known_cases() -> None:
     apart = torch.eye(6)
-    assert measure.effective_number(apart) == pytest.approx(6) == measure.effective_for_a_mean(apart)
-    assert measure.effective_number(apart[[0] * 5]) == pytest.approx(1) == measure.effective_for_a_mean(apart[[0] * 5])
+    assert measure.effective_number(apart) == pytest.approx(6)
+    assert measure.effective_number(apart[[0] * 5]) == pytest.approx(1)
     assert measure.effective_number(apart[[0, 0, 0, 1, 1, 1]]) == pytest.approx(2)
-    r, count = 0.5, 9  # all pairs correlate by r: the rule for clustered samples, by hand
+    r, count = 0.5, 9  # all pairs correlate by r
     gram = torch.full((count, count), r).fill_diagonal_(1)
     vectors = torch.linalg.cholesky(gram.double())
-    assert measure.effective_for_a_mean(vectors) == pytest.approx(count / (1 + (count - 1) * r))
     assert measure.effective_number(vectors) == pytest.approx(count / (1 + (count - 1) * r**2))
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from alexnet_lib.errors import SettingError
-from alexnet_lib.measures.near_duplicates import nearest, pixel_distance, thumbnails
+from alexnet_lib.measures.near_duplicates import nearest, thumbnails
 
 
 def drawn(n: int, size: int = 16, seed: int = 0) -> torch.Tensor:
@@ -76,14 +76,6 @@ def test_thumbnails_are_averages_of_squares() -> None:
     torch.testing.assert_close(thumbnails(images, 16), images.float().flatten(1))
     with pytest.raises(SettingError, match="do not divide images of 16 x 16"):
         thumbnails(images, 5)
-
-
-def test_the_pixels_distance_is_a_root_mean_square() -> None:
-    one = torch.zeros(2, 3, 2, 2, dtype=torch.uint8)
-    other = one.clone()
-    other[0] = 3
-    other[1, 0, 0, 0] = 12
-    assert pixel_distance(one, other).tolist() == pytest.approx([3.0, 12 / 12**0.5])
 
 
 def test_nothing_to_search_is_refused() -> None:

@@ -1,20 +1,14 @@
 """Windows, against PyTorch's own layers and against sliding them by hand."""
 
 from fractions import Fraction
+from itertools import accumulate
 
 import pytest
 import torch
 from torch import nn
 
 from alexnet_lib.errors import SettingError
-from alexnet_lib.network.geometry import (
-    FIRST_LAYERS,
-    ReceptiveField,
-    Window,
-    output_size,
-    receptive_fields,
-    sizes_through,
-)
+from alexnet_lib.network.geometry import FIRST_LAYERS, ReceptiveField, Window, sizes_through
 
 
 @pytest.mark.parametrize("image", range(11, 40))
@@ -22,15 +16,15 @@ from alexnet_lib.network.geometry import (
 def test_outputs_are_those_of_pytorch(image, size, stride, padding):
     x = torch.zeros(1, 1, image, image)
     floor = nn.Conv2d(1, 1, size, stride, padding)(x).shape[-1]
-    assert output_size(image, size, stride, padding) == floor
+    assert Window(size, stride, padding).outputs(image) == floor
     if padding <= size // 2:
         ceil = nn.MaxPool2d(size, stride, padding, ceil_mode=True)(x).shape[-1]
-        assert output_size(image, size, stride, padding, "ceil, starting inside") == ceil
+        assert Window(size, stride, padding, "ceil, starting inside").outputs(image) == ceil
 
 
 def test_the_2012_rounding_lets_the_last_window_start_outside_where_pytorch_does_not():
-    assert output_size(4, 2, 3, 1, "ceil") == 3  # windows at -1, 2 and 5, the last wholly outside
-    assert output_size(4, 2, 3, 1, "ceil, starting inside") == 2
+    assert Window(2, 3, 1, "ceil").outputs(4) == 3  # windows at -1, 2 and 5, the last wholly outside
+    assert Window(2, 3, 1, "ceil, starting inside").outputs(4) == 2
 
 
 def test_spans_follow_the_definition():
@@ -73,7 +67,9 @@ def test_receptive_fields_are_what_a_gradient_reaches():
     windows = [Window(5, 2, padding=1), Window(3, 2), Window(3, 1, padding=1)]
     image = torch.zeros(1, 1, 41, 41, requires_grad=True)
     x = image
-    for window, field in zip(windows, receptive_fields(windows), strict=True):
+    fields = accumulate(windows, ReceptiveField.through, initial=ReceptiveField())
+    assert next(fields) == ReceptiveField(1, 1, 0)
+    for window, field in zip(windows, fields, strict=True):
         layer = nn.Conv2d(1, 1, window.size, window.stride, window.padding, bias=False)
         nn.init.ones_(layer.weight)
         x = layer(x)
@@ -82,7 +78,6 @@ def test_receptive_fields_are_what_a_gradient_reaches():
         rows = reached[0, 0].abs().sum(1).nonzero().flatten()
         assert int(rows[0]) == field.start + unit * field.jump
         assert len(rows) == field.size
-    assert receptive_fields([]) == []
     assert ReceptiveField().through(Window(11, 4)) == ReceptiveField(11, 4, 0)
 
 
