@@ -24,11 +24,10 @@ from ..data.image_set import data_root
 from ..data.imagenet.reader import PreparedImages
 from ..data.wordnet import nouns
 from ..errors import DataError
-from ..measures.effects import Effect, Sample, paired, told, under
+from ..measures.effects import Effect, Sample, under
 from ..measures.predictions import calibration, confusions, first_mistakes, off_centre, sense_of
 from ..network.alexnet import AlexNet
 from ..network.config import AlexNetConfig
-from ..records import NOT_RUN
 from ..training.evaluation import VIEWS_AT_ONCE, probabilities
 from ..training.recipes import recipe_of
 from .ablations import EXPERIMENT as ABLATIONS
@@ -116,9 +115,6 @@ def said(outcome: dict[str, Any]) -> str:
             f"{outcome['distance_by_chance']:.1f} (p {outcome['p']:.3f})")  # fmt: skip
 
 
-NAMES = {"centre": "centre view", "ten": "ten views"}
-
-
 def recorded(root: Path | None = None) -> dict[str, Any]:
     """The record that is shown; {} if there is none."""
     return STUDY.shown(root).get(PREDICTIONS, {})
@@ -151,14 +147,6 @@ def words(record: Mapping[str, Any]) -> list[str]:
     return [nouns()[name].words[0] for name in record["configuration"]["classes"]]
 
 
-def in_tree_order(record: Mapping[str, Any]) -> list[int]:
-    """The classes so that those that are near in WordNet stand near each other: by the ways down to them."""
-    tree = nouns()
-    down = [[name for name, _ in sorted(tree.above(one).items(), key=lambda pair: -pair[1])]
-            for one in record["configuration"]["classes"]]  # fmt: skip
-    return sorted(range(len(down)), key=down.__getitem__)
-
-
 def cost_of_off(record: Mapping[str, Any], which: str = "centre", root: Path | None = None) -> Effect | None:
     """By how much the networks err less on objects on the centre than on those off it; None for one seed.
 
@@ -184,36 +172,6 @@ def told_error(wrong: np.ndarray) -> str:
         return f"{mean} (1 seed)"
     high, low = (-100 * end for end in effect.interval)
     return f"{mean} ({max(low, 0):.1f} to {min(high, 100):.1f})"
-
-
-def off_rows(record: Mapping[str, Any], root: Path | None = None) -> list[list[str]]:
-    """For a table, a row a view: top-1 errors in per cent on the centre and off it, and how much better the first are;
-    each with its 95% interval."""
-    if not record:
-        return [[NOT_RUN, "-", "-", "-"]]
-    away, rows = off(record, root), []
-    for which in VIEWS:
-        wrong = wrong_by_seed(record, which, root)
-        errors = [told_error(wrong[:, group]) for group in (~away, away)]
-        rows.append([NAMES[which], *errors, told(cost_of_off(record, which, root)) or "1 seed: cannot tell"])
-    return rows
-
-
-def gain_of_ten(record: Mapping[str, Any], root: Path | None = None) -> str:
-    """By how many points ten views err less than one, with the 95% interval; "" without a record or for one seed."""
-    if not record:
-        return ""
-    one, ten = (error_sample(wrong_by_seed(record, which, root)) for which in VIEWS)
-    return told(paired(ten, one))
-
-
-def changed_rows(record: Mapping[str, Any], root: Path | None = None) -> list[list[str]]:
-    """For a table, a row a seed: how many images ten views put right, how many they spoil."""
-    if not record:
-        return [[NOT_RUN, "-", "-", "-"]]
-    one, ten = (wrong_by_seed(record, which, root) for which in VIEWS)
-    return [[f"seed {seed}", f"{(before & ~after).sum()}", f"{(after & ~before).sum()}", f"{len(before)}"]
-            for seed, before, after in zip(record["seeds"], one, ten, strict=True)]  # fmt: skip
 
 
 def off(record: Mapping[str, Any], root: Path | None = None) -> np.ndarray:

@@ -1,5 +1,5 @@
-"""The figures of "Predictions": how sure against how right, which labels are taken for which, what kernels answer, the
-likeliest labels as bars, and maps of evidence over the photograph.
+"""The figures of "Predictions": which labels are taken for which, what kernels answer, the likeliest labels as bars,
+and maps of evidence over the photograph.
 
 An image is uint8 (3, H, W), the view that the network saw. Used too by `python -m alexnet_lib inspect`. Paper section
 6.1 and the left of Figure 4.
@@ -17,27 +17,7 @@ from matplotlib.figure import Figure, FigureBase
 
 from ..errors import SettingError
 from ..measures.evidence import Patch
-from ..measures.predictions import Calibration
-from ..notebook.style import DASHES, FOREGROUND, HATCHES, MARKERS, PALETTE
-
-
-def draw_reliability(found: Mapping[str, Calibration]) -> Figure:
-    """Share that is right against the likeliest label's probability, a line each; dotted: as sure as right. Below it,
-    how many images have which probability."""
-    fig, (top, below) = plt.subplots(2, 1, figsize=(4.6, 4.6), sharex=True, height_ratios=(3, 1))
-    top.plot([0, 1], [0, 1], color=FOREGROUND, linestyle=":", marker="", linewidth=1)
-    width = 0.8 / len(found)
-    for number, ((name, one), colour) in enumerate(zip(found.items(), PALETTE.values(), strict=False)):
-        there = one.counts > 0
-        top.plot(one.confidence[there], one.right[there], color=colour, linestyle=DASHES[number],
-                 marker=MARKERS[number], markevery=1, label=f"{name} (error {one.error:.3f})")  # fmt: skip
-        bins = len(one.counts)
-        left = (np.arange(bins) + 0.1 + (number + 0.5) * width) / bins
-        below.bar(left, one.counts, width / bins, color=colour)
-    top.set(ylabel="share that is right", ylim=(-0.03, 1.03))
-    below.set(xlabel="probability of the likeliest label", ylabel="images", xlim=(0, 1))
-    fig.legend(*top.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
-    return fig
+from ..notebook.style import FOREGROUND, HATCHES, PALETTE
 
 
 def draw_confusions(table: np.ndarray, words: Sequence[str]) -> Figure:

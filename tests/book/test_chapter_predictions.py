@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from chapter_cells import Chapter
+from chapter_cells import Chapter, Shown
 
 from alexnet_lib.data.wordnet import nouns
 from alexnet_lib.experiments import predictions as read
@@ -78,15 +78,9 @@ def test_the_map_of_evidence_by_hand_is_the_librarys(capsys: pytest.CaptureFixtu
 
 
 def test_off_and_on_the_centre_come_with_intervals() -> None:
-    tables = []
-
-    class Shown:
-        @staticmethod
-        def table(rows: list, **named: object) -> None:
-            tables.append(rows)
-
-    CHAPTER.run("read.off_rows", "read.changed_rows", nb=Shown, read=read, record=read.recorded(), keys=[])
-    assert all(" to " in cell for row in tables[0] for cell in row[1:])
+    shown, record = Shown(), read.recorded()
+    CHAPTER.run("better on the centre by", nb=shown, read=read, record=record, off=read.off(record), keys=[])
+    assert all(" to " in cell for row in shown.tables[0] for cell in row[1:])
 
 
 def test_a_temperature_changes_how_sure_but_no_answer(capsys: pytest.CaptureFixture) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from chapter_cells import Chapter, Shown
 from imagenet_trees import CLASSES, write_tiny
 from ledger_cases import put
 from PIL import Image
@@ -19,6 +20,7 @@ from alexnet_lib import records
 from alexnet_lib.data import tiny_imagenet
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.data.tiny_imagenet import FOLDER
+from alexnet_lib.data.wordnet import nouns
 from alexnet_lib.errors import DataError, RecordError
 from alexnet_lib.experiments import predictions as experiment
 from alexnet_lib.experiments.predictions import CONVOLUTIONS, STUDY
@@ -143,8 +145,9 @@ def test_boxes_that_are_not_there_are_named(change, said: str, data: Path, tmp_p
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A record of two seeds and four images, with what stays beside it."""
+    monkeypatch.setattr(records, "recorded_root", lambda: tmp_path)
     recipe = STUDY.recipe_of("paper", RECORDED_SIZE)
     view = {"error": [0.5, 0.25], "error_on_centre": [0.5, 0.0], "error_off_centre": [0.5, 0.5],
             "calibration_error": [0.1, 0.2]}  # fmt: skip
@@ -167,14 +170,15 @@ def root(tmp_path: Path) -> Path:
 
 def test_nothing_recorded_is_said_to_be_not_yet_run(tmp_path: Path) -> None:
     assert experiment.recorded(tmp_path) == {}
-    assert experiment.off_rows({})[0][0] == "not yet run" == experiment.changed_rows({})[0][0]
+    shown = cells_of({}, "better on the centre by", "put right by ten views")
+    assert [rows[0][0] for rows in shown.tables] == ["not yet run"] * 2 and "not known" in shown.captions[1]
 
 
 def test_errors_on_and_off_the_centre_have_intervals_of_seeds_and_images(root: Path) -> None:
     record = experiment.recorded(root)
     assert records.key(record) == f"predictions/{RECORDED_RUN}"
     assert experiment.off(record, root).tolist() == [True, False, False, True]
-    centre, ten = experiment.off_rows(record, root)
+    ((centre, ten),) = cells_of(record, "better on the centre by").tables
     assert [centre[0], ten[0]] == ["centre view", "ten views"]
     # Of labels 0, 1, 2, 0 both seeds have 0, 0, 2, 1: one of two is wrong in each group.
     assert centre[1].startswith("50.0 (") and centre[1] == centre[2] and centre[3].startswith("+0.00 points (")
@@ -205,16 +209,17 @@ def test_the_cost_of_being_off_is_told_apart_from_chance_by_images_of_both_group
     expected = sum(always[group].var(ddof=1) / group.sum() for group in (away, ~away)) ** 0.5
     assert cost.error == cost.image_error == pytest.approx(expected) and cost.seed_error == 0
     assert cost.interval[1] - cost.interval[0] == pytest.approx(2 * 1.97 * expected, rel=0.01)
+    record = experiment.recorded(root)
     monkeypatch.setattr(experiment, "wrong_by_seed", lambda *given: always[None])
     assert experiment.cost_of_off({}, root=root) is None
-    assert experiment.off_rows({"a": 1}, root)[0][3] == "1 seed: cannot tell"
+    assert cells_of(record).tables[0][0][3] == "1 seed: cannot tell"
 
 
 def test_ten_views_put_right_and_spoil(root: Path) -> None:
     """Of labels 0, 1, 2, 0 the centre view has 0, 0, 2, 1 and ten views have 1, 1, 2, 0."""
-    record = experiment.recorded(root)
-    assert experiment.changed_rows(record, root) == [["seed 0", "2", "1", "4"], ["seed 1", "2", "1", "4"]]
-    assert experiment.gain_of_ten(record, root).startswith("+25.00 points (") and experiment.gain_of_ten({}) == ""
+    shown = cells_of(experiment.recorded(root), "put right by ten views")
+    assert shown.tables[1] == [["seed 0", 2, 1, 4], ["seed 1", 2, 1, 4]]
+    assert shown.captions[1].startswith("Ten views instead of one: +25.00 points (")
 
 
 def test_half_precision_adds_up_to_one_again(root: Path) -> None:
@@ -225,8 +230,12 @@ def test_half_precision_adds_up_to_one_again(root: Path) -> None:
 def test_the_trees_order_puts_animals_together(root: Path) -> None:
     record = experiment.recorded(root)
     assert experiment.words(record) == ["goldfish", "teapot", "black stork"]
-    order = experiment.in_tree_order(record)
-    assert abs(order.index(0) - order.index(2)) == 1
+    table = np.arange(9).reshape(3, 3).tolist()
+    record["result"]["confusions"] = table
+    names = cells_of(record, "def way_down").names
+    order = names["order"]
+    assert abs(order.index(0) - order.index(2)) == 1 and names["way_down"](SOME_CLASSES[0])[-1] == CLASSES[0]
+    assert names["table"].tolist() == [[table[row][column] for column in order] for row in order]
 
 
 def test_photographs_are_those_named_and_none_where_there_are_none(root: Path, tmp_path: Path) -> None:
@@ -254,3 +263,25 @@ def test_a_file_that_is_gone_is_named(root: Path) -> None:
     (root / "predictions" / f"{RECORDED_RUN}_seed-1.safetensors").unlink()
     with pytest.raises(RecordError, match="_seed-1.safetensors is missing"):
         experiment.softmax(experiment.recorded(root), root=root)
+
+
+def cells_of(record: dict, *needles: str, **given: object) -> Shown:
+    """What those cells of the chapter show of a record, the first cell that reads answers among them."""
+    shown = Shown()
+    names = {"np": np, "nb": shown, "read": experiment, "record": record, "keys": [], "data": None, "tree": nouns()}
+    if record:
+        labels = experiment.kept(record)["labels"].numpy()
+        names |= {"off": experiment.off(record), "words": experiment.words(record), "labels": labels}
+    shown.names = Chapter("predictions", **names | given).run("better on the centre by", *needles)
+    return shown
+
+
+def test_a_line_has_a_mark_for_each_bin_that_holds_images(root: Path) -> None:
+    """Of labels 0, 1, 2, 0 the centre view has 0, 0, 2, 1, with 0.7, 0.6, 0.7 and 0.5."""
+    found = calibration(experiment.softmax(experiment.recorded(root))[0], np.array([0, 1, 2, 0]))
+    (panels,) = cells_of(experiment.recorded(root), "counted[name]", calibration=calibration).charts
+    right, counted = panels.values()
+    assert right.pop("as sure as right") == ([0, 1], [0, 1]) and list(right) == list(counted)
+    name, (sure, share) = next(iter(right.items()))
+    assert sure.tolist() == pytest.approx([0.5, 0.6, 0.7], abs=1e-3) and share.tolist() == [0, 0, 1]
+    assert counted[name][1].tolist() == [1, 1, 2] and name == f"centre view (error {found.error:.3f})"

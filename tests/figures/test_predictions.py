@@ -17,32 +17,16 @@ from alexnet_lib.figures.predictions import (
     draw_confusions,
     draw_evidence,
     draw_patches,
-    draw_reliability,
     draw_top_labels,
     grid_extent,
 )
 from alexnet_lib.measures.evidence import Patch, activation_maps, occlusion_map
-from alexnet_lib.measures.predictions import calibration
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import AlexNetConfig
 from alexnet_lib.notebook.style import PALETTE, settings
 
 IMAGE = torch.randint(256, (3, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 LABELS, SHARES = ["goldfish", "tench", "stingray"], [0.7, 0.2, 0.004]
-
-
-def test_a_line_has_a_mark_for_each_bin_that_holds_images() -> None:
-    rows = np.array([[0.95, 0.05], [0.9, 0.1], [0.55, 0.45], [0.45, 0.55]])
-    found = calibration(rows, np.array([0, 1, 0, 0]))
-    fig = draw_reliability({"one": found, "other": found})
-    top, below = fig.axes
-    diagonal, one, other = top.lines
-    assert diagonal.get_marker() in ("", "None", None) and diagonal.get_xdata().tolist() == [0, 1]
-    assert one.get_xdata().tolist() == [0.55, 0.925] and one.get_ydata().tolist() == [0.5, 0.5]
-    assert (one.get_linestyle(), one.get_marker()) != (other.get_linestyle(), other.get_marker())
-    assert one.get_markevery() == other.get_markevery() == 1, "a mark a bin"
-    assert sorted(bar.get_height() for bar in below.patches if bar.get_height()) == [2, 2, 2, 2]
-    assert f"error {found.error:.3f}" in one.get_label()
 
 
 def test_confusions_are_shares_of_their_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
 import torch
 import torch.nn.functional as F
@@ -38,3 +39,24 @@ class Chapter:
             if any(needle in cell for needle in needles):
                 exec(compile(cell, str(self.path), "exec"), names)
         return names
+
+
+class Shown:
+    """Stands for `nb` in a cell: keeps what it would show, the rows of tables and the arguments of line charts."""
+
+    def __init__(self) -> None:
+        self.tables: list[list] = []
+        self.captions: list[str] = []
+        self.charts: list[dict] = []
+
+    def table(self, rows: list, *, caption: str = "", **named: Any) -> None:
+        self.tables.append(rows)
+        self.captions.append(caption)
+
+    def lines(self, data: dict, **named: Any) -> None:
+        plt.close(nb.lines(data, **named))
+        self.charts.append(data)
+
+    def show(self, *given: Any, **named: Any) -> None: ...
+
+    slider = show
