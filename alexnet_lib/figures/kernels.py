@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ..measures.gabor import ORIENTATIONS, Gabor, Tuning, tuning_of
 from ..measures.kernels import KINDS, Specialisation
-from ..notebook.style import FOREGROUND, MARKERS, PALETTE, style_at
+from ..notebook.style import FOREGROUND, MARKERS, PALETTE
 
 GAP = 2  # pixels between kernels
 COLOURS = dict(zip(KINDS, ("blue", "crimson", "moss", "orange"), strict=True))
@@ -76,22 +76,6 @@ def draw_tuning(ax: Axes, tuning: Tuning) -> None:
     ax.plot(angles, np.concatenate([answers, answers, answers[:1]]), color=PALETTE["blue"])
     ax.set_yticks([])
     ax.set_xticks(np.radians([0, 45, 90, 135]), ["0°", "45°", "90°", "135°"], fontsize="small")
-
-
-def draw_fits(fits: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
-    """By name, one or more sets of kernels' fits, a line each: the share of kernels that are fitted better than t, for
-    t from 0 to 1."""
-    fig, ax = plt.subplots(figsize=(5.4, 3.4))
-    limits = np.linspace(0, 1, 201)
-    for place, (name, sets) in enumerate(fits.items()):
-        look = style_at(place) | {"marker": "", "linewidth": 2 if len(sets) == 1 else 1.2}
-        for number, each in enumerate(sets):
-            above = (np.asarray(each)[:, None] > limits).mean(axis=0)
-            ax.plot(limits, above, label=None if number else name, **look)
-    ax.set(xlabel="t, as a share of a kernel's energy", ylabel="share of kernels\nfitted better than t")
-    ax.set(xlim=(0, 1), ylim=(0, 1.02))
-    fig.legend(*ax.get_legend_handles_labels(), fontsize="small", loc="outside lower center")
-    return fig
 
 
 def draw_measures(table: Mapping[str, list], title: str = "") -> Figure:

@@ -54,7 +54,7 @@ def stored(needle: str) -> str:
 
 
 def test_shares_by_kind_stand_beside_those_of_noise_and_the_words_are_the_stored_numbers() -> None:
-    rows = stored("read.kind_row(").splitlines()
+    rows = stored("def kind_row(").splitlines()
     first, noise = ([int(part) for part in re.findall(r"(\d+)%", row)] for row in (rows[2], rows[-1]))
     assert rows[-1].startswith("noise as smooth")
     text = next(cell for cell in CHAPTER.sources("markdown") if "The last row is a warning" in cell)
@@ -63,14 +63,24 @@ def test_shares_by_kind_stand_beside_those_of_noise_and_the_words_are_the_stored
 
 
 def test_the_threshold_curve_is_of_trained_kernels_smooth_noise_and_white_noise() -> None:
-    said = [line for line in stored("draw_fits(fits)").splitlines() if "a Gabor has, on average" in line]
+    said = [line for line in stored("nb.lines(curves").splitlines() if "a Gabor has, on average" in line]
     trained, smooth, white = ([int(mean) for mean in re.findall(r"(\d+)% \(", line)] for line in said)
     assert len(trained) == 3 and min(trained) > smooth[0] > white[0]
     assert max(trained) < 50, "the text says that more than half of a kernel is not in its Gabor"
 
 
+def test_a_line_of_fits_is_the_share_of_kernels_above_each() -> None:
+    above = CHAPTER.run("def above", paper=None)["above"]
+    one, other, noise = (
+        dict(zip(limits.round(3), share, strict=True))
+        for limits, share in map(above, ([0.2, 0.4, 0.6, 0.8], [0.5] * 4, [0.1, 0.1, 0.1, 0.3]))
+    )
+    assert [one[t] for t in (0, 0.3, 0.5, 0.7, 1)] == [1, 0.75, 0.5, 0.25, 0]
+    assert other[0.45] == 1 and other[0.55] == 0 and noise[0.2] == 0.25
+
+
 def test_the_test_of_columns_tells_the_share_of_runs_with_its_interval() -> None:
-    row = next(line for line in stored("read.column_rows(").splitlines() if "(the paper's)" in line)
+    row = next(line for line in stored("def column_row(").splitlines() if "(the paper's)" in line)
     runs = [float(p) for p in re.findall(r"\(p ([\d.]+)\)", row)]
     assert f"{sum(p < 0.05 for p in runs)} of {len(runs)} (" in row
     seen = int(re.search(r"a difference of (\d+) points in four of five tries", stored("draw_chance(")).group(1))

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from chapter_cells import Chapter, Shown
 from ledger_cases import put
 from safetensors.torch import save_file
 
@@ -18,7 +19,6 @@ from alexnet_lib.figures.kernels import (
     GAP,
     draw_chance,
     draw_columns,
-    draw_fits,
     draw_gabor,
     draw_kernels,
     draw_measures,
@@ -80,16 +80,6 @@ def test_several_sets_and_a_gabor_can_be_drawn() -> None:
     plt.close(fig)
 
 
-def test_a_line_of_fits_is_the_share_of_kernels_above_each() -> None:
-    fig = draw_fits({"trained": [[0.2, 0.4, 0.6, 0.8], [0.5] * 4], "noise": [[0.1, 0.1, 0.1, 0.3]]})
-    lines = [line.get_xydata().round(3).tolist() for line in fig.axes[0].lines]
-    one, other, noise = (dict(line) for line in lines)
-    assert [one[t] for t in (0, 0.3, 0.5, 0.7, 1)] == [1, 0.75, 0.5, 0.25, 0]
-    assert other[0.45] == 1 and other[0.55] == 0 and noise[0.2] == 0.25
-    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["trained", "noise"]
-    plt.close(fig)
-
-
 def put_runs(root: Path, kinds: list[list[str]], shares: list[list[float]], variant: str = "paper") -> None:
     """Write a record of `kernels`: by seed, each kernel's kind and colour share."""
     runs = [{"seed": seed, "pilot": False, "kernels": {"kind": kind, "colour_share": share}}
@@ -107,8 +97,13 @@ def test_records_of_kernels_are_read(tmp_path: Path) -> None:
     put_runs(tmp_path, [["coloured blob"] * 4], [[0.9] * 4], "late")
     found = read.variants(tmp_path)
     assert list(found) == ["paper", "late"]
-    assert read.kind_rows(found)[0][1:] == ["50%", "0%", "50%", "0%", "0.47"]
-    (two, *_, runs), (late, *_) = (row[1:] for row in read.column_rows(found))
+    shown, first = Shown(), found["paper"]
+    Chapter("kernels", nb=shown, np=np, read=read, results=found, paper=first, control=read.tables(first)[1],
+            data=None, specialisation=specialisation).run("def kind_row", "def column_row")  # fmt: skip
+    kinds, columns = shown.tables
+    assert kinds[0][1:] == ["50%", "0%", "50%", "0%", "0.47"] and kinds[-1][1:] == [*["0%"] * 3, "100%", "0.47"]
+    assert [row[0][-6:] for row in kinds[:-1]] == ["seed 0", "seed 1", "seed 2", "seed 0"]
+    (two, *_, runs), (late, *_) = (row[1:] for row in columns)
     assert re.fullmatch(r"\+64\.5 \(p 0\.0[23]\d?\), -64\.5 \(p 0\.0[23]\d?\), \+0\.0 \(p 1\)", two), (
         "two of the 70 ways to deal eight kernels are as far apart"
     )
