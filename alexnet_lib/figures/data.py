@@ -1,4 +1,6 @@
-"""Drawing photographs, what preparation cuts away, how pixels hang together, and places. Used by "The data"."""
+"""Drawing photographs, what preparation cuts away, pairs of pixels, and places. Used by "The data"; rows of pictures by
+other chapters too.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +13,34 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..measures.images import correlation_by_distance
-from ..notebook.style import FOREGROUND, LOOKS
+from ..notebook.style import LOOKS
 
 PAIRS = 100
 _ON_BRIGHT = "#111111"  # pure black would take the page's colour, white on a dark page
 
 
-def draw_pictures(pictures: torch.Tensor, titles: Sequence[str], columns: int = 8, width: float = 1.1) -> Figure:
-    """Pictures, uint8 (N, 3, H, W) or grey (N, 1, H, W), in rows of `columns`, a title over each."""
-    rows = -(-len(pictures) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(width * columns, (width + 0.3) * rows), squeeze=False)
+def draw_pictures(
+    pictures: Sequence[torch.Tensor], titles: Sequence[str] = (), *, columns: int = 8, width: float = 1.1,
+    names: Sequence[str] = (),
+) -> Figure:  # fmt: skip
+    """Pictures (3, H, W) or grey (1, H, W), on 0-255, in rows of `columns`: titles over them, names beside the rows.
+
+    What is below 0 or above 255 is cut off.
+    """
+    rows, titled = (-(-len(some) // columns) for some in (pictures, titles))
+    high = 0.17 * titled * (1 + max((title.count("\n") for title in titles), default=0))
+    size = (width * columns + 0.4 * bool(names), (width + 0.1) * rows + high + 0.1)
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for ax in axes.flat:
-        ax.axis("off")
-    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        ax.imshow(_array(picture), cmap="gray", interpolation="nearest")
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    for ax, picture in zip(axes.flat, pictures, strict=False):
+        ax.imshow(as_bytes(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        ax.spines[:].set(visible=True, linewidth=0.5)  # a frame: a picture may be all white
+    for ax, title in zip(axes.flat, titles, strict=False):
         ax.set_title(title, fontsize=9)
+    for ax, name in zip(axes[:, 0], names, strict=False):
+        ax.set_ylabel(name.replace(", ", ",\n"), fontsize=9)
     return fig
 
 
@@ -41,24 +56,11 @@ def draw_kept(photographs: Mapping[str, torch.Tensor], kept: int, crop: int) -> 
         top, left = (height - kept) // 2, (width - kept) // 2
         dark = (photo * 0.35).to(torch.uint8)
         dark[:, top : top + kept, left : left + kept] = photo[:, top : top + kept, left : left + kept]
-        ax.imshow(_array(dark), interpolation="antialiased")
+        ax.imshow(as_bytes(dark), interpolation="antialiased")
         inset = (kept - crop) // 2
         ax.add_patch(Rectangle((left + inset, top + inset), crop, crop, fill=False, edgecolor="white", linestyle="--"))
         ax.set_title(name, fontsize=9)
         ax.axis("off")
-    return fig
-
-
-def draw_correlation(curves: Mapping[str, tuple[Sequence[int], Sequence[float]]]) -> Figure:
-    """Correlation of two pixels against their distance, a line a name; the first distance is drawn at its place."""
-    fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for (name, (distances, values)), (color, dash, marker) in zip(curves.items(), LOOKS, strict=False):
-        ax.plot(distances, values, label=name, color=color, linestyle=dash, marker=marker)
-    ax.axhline(0, color=FOREGROUND, linewidth=0.8)
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.set(xlabel="distance, pixels", ylabel="correlation", ylim=(-0.45, 1.05))
-    ax.legend(fontsize="small")
     return fig
 
 
@@ -117,7 +119,7 @@ def draw_contrast(pictures: Mapping[str, torch.Tensor]) -> Figure:
             grey = picture.float().mean(0, keepdim=True)
             spread = float(grey.std().clamp(min=1e-6))
             picture = ((grey / (3 * spread) + 1) * 127.5).clamp(0, 255).to(torch.uint8)
-        ax.imshow(_array(picture), cmap="gray", vmin=0, vmax=255, interpolation="none")
+        ax.imshow(as_bytes(picture), cmap="gray", vmin=0, vmax=255, interpolation="none")
         ax.set_title(name, fontsize=10)
     return fig
 
@@ -127,6 +129,7 @@ def _grid(count: int) -> tuple[int, int]:
     return -(-count // 2), min(count, 2)
 
 
-def _array(picture: torch.Tensor) -> np.ndarray:
-    array = picture.permute(1, 2, 0).numpy()
+def as_bytes(picture: torch.Tensor) -> np.ndarray:
+    """A picture on 0-255, cut off there, as matplotlib and Pillow take it: uint8 (H, W, 3), or grey (H, W)."""
+    array = picture.float().clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     return array[..., 0] if array.shape[2] == 1 else array

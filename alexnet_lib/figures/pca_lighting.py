@@ -1,4 +1,4 @@
-"""Figures of "Lighting by principal components": colours in their cube, pictures in a row, sliders for three alphas.
+"""Figures of "Lighting by principal components": colours in their cube, sliders for three alphas.
 
 The alphas' figure is SVG with a few lines of script inside the output: a filter adds the drawn colour in the browser,
 without kernel or network; without script it is the photographs as they are.
@@ -24,6 +24,7 @@ from ..augment.color_pca import ColorPCA, PCALighting
 from ..errors import SettingError
 from ..notebook import inline, origin
 from ..notebook.style import FOREGROUND, PALETTE
+from .data import as_bytes, draw_pictures
 
 AXES_LOOK = (("crimson", "-"), ("blue", "--"), ("teal", ":"))
 CORNERS = {(0, 0, 0): "black", (1, 1, 1): "white", (1, 0, 0): "red", (0, 1, 0): "green", (0, 0, 1): "blue"}
@@ -73,27 +74,6 @@ def _across(angle: float) -> np.ndarray:
     return np.stack([np.cos(turn) * first + np.sin(turn) * second, np.ones(3) / 3**0.5])
 
 
-def draw_pictures(rows: Mapping[str, Sequence[Any]], titles: Sequence[str] = (), size: float = 1.35) -> Figure:
-    """Pictures in rows: {name of a row: images (3, H, W) in grey levels}; what is below 0 or above 255 is cut off."""
-    count = max(len(row) for row in rows.values())
-    fig, axes = plt.subplots(len(rows), count, figsize=(size * count, (size + 0.12) * len(rows) + 0.2), squeeze=False)
-    for line, (name, row) in zip(axes, rows.items(), strict=True):
-        for place, ax in enumerate(line):
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-            ax.spines[:].set(visible=place < len(row), linewidth=0.5)  # a frame: a picture may be all white
-            if place < len(row):
-                ax.imshow(_as_bytes(row[place]))
-        line[0].set_ylabel(name.replace(", ", ",\n"), fontsize=9, color="black")
-    for ax, title in zip(axes[0], titles, strict=False):
-        ax.set_title(title, fontsize=9, color="black")
-    return fig
-
-
-def _as_bytes(image: Any) -> np.ndarray:
-    return torch.as_tensor(image).float().clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-
-
 def alpha_sliders(
     images: torch.Tensor, lightings: Mapping[str, PCALighting], caption: str = "", data: Any = None
 ) -> None:
@@ -128,7 +108,7 @@ def alpha_bundle(
         f'color-interpolation-filters="sRGB"><feComponentTransfer>{channels}</feComponentTransfer></filter></defs>'
         f"<g>{placed}</g></svg>"
     )
-    fig = draw_pictures({"": list(images)}, size=0.95)
+    fig = draw_pictures(images, columns=len(images), width=0.95)
     png = inline.still(fig, inline.PHOTO_DPI, colours=None)
     plt.close(fig)
     picture = (
@@ -150,7 +130,7 @@ def _jpeg(image: torch.Tensor) -> str:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(_as_bytes(image)).resize((SIDE, SIDE)).save(out, "JPEG", quality=85)
+    Image.fromarray(as_bytes(image)).resize((SIDE, SIDE)).save(out, "JPEG", quality=85)
     return base64.b64encode(out.getvalue()).decode()
 
 

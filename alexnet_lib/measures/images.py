@@ -50,31 +50,11 @@ def correlation_by_distance(
     return torch.stack(found) if found else torch.empty(0, dtype=torch.float64)
 
 
-def channel_correlation(images: torch.Tensor) -> torch.Tensor:
-    """Pearson's correlation of the channels at the same pixel, over all pixels of all images: float64 (C, C)."""
-    pixels = images.to(torch.float32)
-    pixels = pixels - pixels.mean((0, 2, 3), keepdim=True)
-    channels = range(pixels.shape[1])
-    rows = [torch.stack([_pearson(pixels[:, a], pixels[:, b]) for b in channels]) for a in channels]
-    return torch.stack(rows)
-
-
 def _pearson(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     (spread_x, covariance), (_, spread_y) = torch.cov(torch.stack([x.flatten(), y.flatten()]).double())
     if min(float(spread_x), float(spread_y)) <= 1e-9:
         raise SettingError("a channel does not vary, so there is no correlation")
     return covariance / (spread_x * spread_y).sqrt()
-
-
-def permute_pixels(images: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    """The same images with their pixels in another order, one order for all: what was near is then anywhere.
-
-    Every pixel keeps its colour and its statistics over the set, and every pair its dependence; only the
-    neighbourhoods are gone. A fully connected layer cannot tell the difference, a convolution can.
-    """
-    height, width = images.shape[-2:]
-    order = torch.randperm(height * width, generator=torch.Generator().manual_seed(seed)).to(images.device)
-    return images.flatten(2)[:, :, order].unflatten(2, (height, width))
 
 
 @dataclass(frozen=True)
@@ -162,19 +142,6 @@ def scale_by_mean(images: torch.Tensor, kind: str) -> PixelScale:
 
 
 WINDOW = 9
-
-
-def global_contrast(images: torch.Tensor, floor: float = 1.0) -> torch.Tensor:
-    """Each image minus its own mean, divided by its own deviation, over all pixels and channels: float32 (N, C, H, W).
-
-    floor: the smallest number divided by, in the pixels' unit, so that a plain image becomes 0 and not noise.
-    SettingError: a floor of 0 or less.
-    """
-    if not floor > 0:
-        raise SettingError(f"floor {floor}: must be above 0, for a plain image has no deviation to divide by")
-    pixels = images.to(torch.float32)
-    pixels = pixels - pixels.mean((1, 2, 3), keepdim=True)
-    return pixels / pixels.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=floor)
 
 
 def subtract_local_mean(images: torch.Tensor, window: int = WINDOW, sigma: float | None = None) -> torch.Tensor:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from chapter_cells import Chapter
+from chapter_cells import Chapter, Shown
 from PIL import Image
 
 from alexnet_lib.data.photographs import read_photograph
-from alexnet_lib.measures.images import global_contrast, local_contrast, mean_image, subtract_local_mean
+from alexnet_lib.measures.images import (
+    correlation_by_distance,
+    local_contrast,
+    mean_image,
+    subtract_local_mean,
+)
 from alexnet_lib.training.topk import topk_errors
 
 run_cells = Chapter("data").run
@@ -69,6 +75,40 @@ def test_the_means_by_hand_are_the_librarys(capsys: pytest.CaptureFixture) -> No
     assert "number  mean [30.0, 30.0], left [[-20.0, 0.0], [-10.0, 30.0]]" in said
 
 
+def permuted(images: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    photographs = SimpleNamespace(images=images)
+    return run_cells("def permuted", photographs=photographs, nb=Shown())["permuted"](images, seed)
+
+
+def test_permuting_moves_all_images_alike_and_loses_nothing() -> None:
+    images = torch.randint(256, (4, 3, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    moved = permuted(images, seed=1)
+    assert moved.shape == images.shape and moved.dtype == torch.uint8 and not torch.equal(moved, images)
+    pixels, others = (some.flatten(2).permute(2, 0, 1).flatten(1).tolist() for some in (images, moved))
+    assert sorted(pixels) == sorted(others)  # whole columns of pixels, over all images and channels
+    assert torch.equal(moved, permuted(images, seed=1)) and not torch.equal(moved, permuted(images, 2))
+
+
+def test_permuting_destroys_the_correlation_of_neighbours() -> None:
+    noise = torch.randn(200, 1, 16, 23, generator=torch.Generator().manual_seed(0))
+    images = noise.unfold(3, 8, 1).mean(-1)
+    assert correlation_by_distance(images, [1]) > 0.8
+    assert correlation_by_distance(permuted(images), [1]).abs() < 0.15
+
+
+def test_channels_correlate_as_numpy_has_it() -> None:
+    coarse = torch.rand(9, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    coarse[:, 1] = (coarse[:, 0] + coarse[:, 1]) / 2
+    images = (255 * torch.nn.functional.interpolate(coarse, size=256, mode="bilinear")).to(torch.uint8)
+    photographs, shown = SimpleNamespace(images=images, name="drawn"), Shown()
+    made = run_cells("def permuted", "torch.corrcoef", photographs=photographs, nb=shown)
+    wanted = np.corrcoef(images.permute(1, 0, 2, 3).flatten(1).double().numpy())
+    np.testing.assert_allclose(made["between"].numpy(), wanted, atol=1e-6)
+    assert shown.tables[0][1][1] == f"{wanted[1, 0]:.2f}"
+    (curves,) = shown.charts
+    assert curves["along a row"][1].tolist() == correlation_by_distance(images, made["distances"]).tolist()
+
+
 def test_the_guess_from_neighbours_is_a_regression_that_knows_a_plane() -> None:
     """Where each pixel is the mean of its left and right neighbours, all of it is explained, anywhere."""
     ramp = (2 * torch.arange(40)[:, None] + 3 * torch.arange(40)).expand(6, 3, 40, 40).to(torch.float32)
@@ -87,6 +127,35 @@ def test_the_place_by_hand_has_the_librarys_local_mean_taken_off(capsys: pytest.
     wanted = subtract_local_mean(photographs.images)[0, :, 100, 100]
     torch.testing.assert_close(made["v"], wanted, rtol=0, atol=1e-2)
     assert "by hand: -1.5\none place agrees: True" in capsys.readouterr().out
+
+
+def global_contrast(images: torch.Tensor) -> torch.Tensor:
+    photographs = SimpleNamespace(images=drawn(1, 256))
+    return run_cells("by hand:", photographs=photographs)["global_contrast"](images)
+
+
+def test_the_global_one_has_mean_0_and_deviation_1_in_every_image() -> None:
+    images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images[1] //= 16
+    out = global_contrast(images)
+    assert out.mean((1, 2, 3)).abs().max() < 1e-5
+    torch.testing.assert_close(out.square().mean((1, 2, 3)), torch.ones(4))
+    twice = global_contrast(3.0 * images + 20)
+    torch.testing.assert_close(twice, out, rtol=0, atol=1e-5)
+    assert global_contrast(torch.full((1, 3, 12, 12), 137, dtype=torch.uint8)).abs().max() < 1e-3
+
+
+def test_a_shadow_over_one_half_goes_away_locally_and_stays_globally() -> None:
+    texture = 20 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    light = torch.ones(1, 1, 64, 64)
+    light[..., 32:] = 0.25
+    shaded = light * (texture + 120)
+    lit, dark = ((..., slice(8, 56), slice(start, start + 16)) for start in (8, 40))
+    whole, local = global_contrast(shaded), local_contrast(shaded)
+    assert whole[lit].mean() - whole[dark].mean() > 1.5  # the dark half is as dark as before
+    assert (local[lit].mean() - local[dark].mean()).abs() < 0.1
+    contrasts = [float(out[dark].std() / out[lit].std()) for out in (shaded, whole, local)]
+    assert contrasts[0] == pytest.approx(contrasts[1]) and contrasts[2] > 1.25 * contrasts[1]
 
 
 def test_local_normalisation_evens_out_what_global_keeps() -> None:

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from alexnet_lib.figures import data as draw
-from alexnet_lib.measures.images import permute_pixels
 from alexnet_lib.notebook.svg import inline_svg
 
 
@@ -29,6 +28,17 @@ def test_pictures_stand_in_rows_and_empty_places_stay_empty() -> None:
     assert len(fig.axes) == 6 and len(drawn) == 5
     assert all(np.array_equal(a, g.permute(1, 2, 0)) for a, g in zip(drawn, given, strict=True))
     assert [ax.get_title() for ax in fig.axes] == [*"abcde", ""]
+    assert [ax.spines["left"].get_visible() for ax in fig.axes] == [True] * 5 + [False]
+
+
+def test_rows_have_names_and_colours_are_cut_off_not_wrapped() -> None:
+    bright = images(2).float() + 300
+    given = torch.cat([images(2), bright[:1], bright[:1] - 900])
+    fig = draw.draw_pictures(given, ["a", "b"], columns=2, names=["as it is", "bright"])
+    shown = [ax.images[0].get_array() for ax in fig.axes]
+    assert np.array_equal(shown[0], given[0].permute(1, 2, 0)) and (shown[2] == 255).all() and (shown[3] == 0).all()
+    assert [ax.get_title() for ax in fig.axes] == ["a", "b", "", ""]
+    assert [ax.get_ylabel() for ax in fig.axes] == ["as it is", "", "bright", ""]
 
 
 def test_what_is_kept_is_as_it_was_and_the_rest_is_darker() -> None:
@@ -41,7 +51,7 @@ def test_what_is_kept_is_as_it_was_and_the_rest_is_darker() -> None:
 
 def test_pairs_are_neighbours_at_that_distance() -> None:
     ramp = (10 * torch.arange(24)).repeat(4, 3, 24, 1).to(torch.uint8)
-    fig = draw.draw_pairs(ramp, permute_pixels(ramp), distance=3)
+    fig = draw.draw_pairs(ramp, ramp.flip(3), distance=3)
     line = fig.axes[0].lines[0]
     assert len(line.get_xdata()) == draw.PAIRS and (line.get_ydata() - line.get_xdata() == 30).all()
     assert fig.axes[0].get_title() == "photographs: correlation 1.00"
@@ -65,12 +75,6 @@ def test_four_maps_or_pictures_stand_in_two_columns() -> None:
         assert [ax.get_title() for ax in fig.axes[:4]] == [*"abcd"]
     three = draw.draw_contrast(dict(zip("abc", images(3), strict=True)))
     assert [len(ax.images) for ax in three.axes] == [1, 1, 1, 0]
-
-
-def test_correlations_are_drawn_as_given() -> None:
-    fig = draw.draw_correlation({"a": ([1, 2, 4], [0.9, 0.8, 0.5]), "b": ([1, 4], [0.1, 0.0])})
-    lines = fig.axes[0].lines
-    assert list(lines[0].get_ydata()) == [0.9, 0.8, 0.5] and list(lines[1].get_xdata()) == [1, 4]
 
 
 def test_normalised_pictures_have_middle_grey_for_zero() -> None:

@@ -15,7 +15,7 @@ import torch
 
 from alexnet_lib.augment import ColorPCA, PCALighting
 from alexnet_lib.errors import SettingError
-from alexnet_lib.figures.pca_lighting import alpha_bundle, draw_cloud, draw_pictures
+from alexnet_lib.figures.pca_lighting import alpha_bundle, draw_cloud
 
 pytestmark = pytest.mark.usefixtures("book_style")
 IMAGES = torch.randint(30, 220, (2, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -44,15 +44,6 @@ def test_axes_reach_so_many_deviations_from_the_mean() -> None:
         up = 4 * PCA.deviations[number].item() / 255 * PCA.eigenvectors[:, number].sum().item() / 3**0.5
         assert ends[1][1] - ends[0][1] == pytest.approx(up, abs=1e-9)
         assert ends.mean(0)[1] == pytest.approx(128 / 255 * 3**0.5)
-    plt.close(fig)
-
-
-def test_pictures_stand_in_rows_and_are_cut_off_not_wrapped() -> None:
-    bright = IMAGES[0].float() + 300
-    fig = draw_pictures({"as it is": [IMAGES[0], IMAGES[1]], "bright": [bright, bright - 900]}, ["a", "b"])
-    shown = [ax.images[0].get_array() for ax in fig.axes]
-    assert np.array_equal(shown[0], IMAGES[0].permute(1, 2, 0)) and (shown[2] == 255).all() and (shown[3] == 0).all()
-    assert [ax.get_title() for ax in fig.axes] == ["a", "b", "", ""]
     plt.close(fig)
 
 

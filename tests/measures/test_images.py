@@ -13,15 +13,12 @@ from alexnet_lib.errors import SettingError
 from alexnet_lib.measures.images import (
     EDGES,
     MEANS,
-    channel_correlation,
     correlation_by_distance,
     edge_energy,
-    global_contrast,
     grey,
     local_contrast,
     mean_image,
     patch_statistics,
-    permute_pixels,
     scale_by_mean,
     subtract_local_mean,
 )
@@ -64,13 +61,6 @@ def test_an_images_own_brightness_correlates_at_any_distance_until_it_is_taken_a
     assert far == pytest.approx([0.5, -1 / 63], abs=0.03)  # within an image, 64 numbers that add up to 0
 
 
-def test_channels_correlate_as_numpy_has_it() -> None:
-    images = drawn(6, 3, 8, 8)
-    images[:, 1] = images[:, 0] // 2 + images[:, 1] // 2
-    wanted = np.corrcoef(images.permute(1, 0, 2, 3).flatten(1).double().numpy())
-    np.testing.assert_allclose(channel_correlation(images).numpy(), wanted, atol=1e-6)
-
-
 def test_what_cannot_correlate_is_refused() -> None:
     with pytest.raises(SettingError, match="distance 8 does not fit into 8 pixels"):
         correlation_by_distance(drawn(2, 1, 9, 8), [1, 8])
@@ -79,22 +69,6 @@ def test_what_cannot_correlate_is_refused() -> None:
     with pytest.raises(SettingError, match="does not vary"):
         correlation_by_distance(torch.full((2, 1, 8, 8), 7, dtype=torch.uint8), [1])
     assert correlation_by_distance(drawn(2, 1, 9, 8), []).shape == (0,)
-
-
-def test_permuting_moves_all_images_alike_and_loses_nothing() -> None:
-    images = drawn(4, 3, 8, 6)
-    moved = permute_pixels(images, seed=1)
-    assert moved.shape == images.shape and moved.dtype == torch.uint8 and not torch.equal(moved, images)
-    pixels, others = (some.flatten(2).permute(2, 0, 1).flatten(1).tolist() for some in (images, moved))
-    assert sorted(pixels) == sorted(others)  # whole columns of pixels, over all images and channels
-    assert torch.equal(moved, permute_pixels(images, seed=1)) and not torch.equal(moved, permute_pixels(images, 2))
-
-
-def test_permuting_destroys_the_correlation_of_neighbours() -> None:
-    noise = torch.randn(200, 1, 16, 23, generator=torch.Generator().manual_seed(0))
-    images = noise.unfold(3, 8, 1).mean(-1)
-    assert correlation_by_distance(images, [1]) > 0.8
-    assert correlation_by_distance(permute_pixels(images), [1]).abs() < 0.15
 
 
 def test_patches_have_the_means_and_deviations_of_a_plain_loop() -> None:
@@ -204,33 +178,10 @@ def test_the_local_one_is_that_of_a_plain_loop(window: int, sigma: float | None)
         torch.testing.assert_close(ours[1], divided, rtol=0, atol=1e-4)
 
 
-def test_the_global_one_has_mean_0_and_deviation_1_in_every_image() -> None:
-    images = drawn(4, 3, 8, 8)
-    images[1] //= 16
-    out = global_contrast(images)
-    assert out.mean((1, 2, 3)).abs().max() < 1e-5
-    torch.testing.assert_close(out.square().mean((1, 2, 3)), torch.ones(4))
-    twice = global_contrast(3.0 * images + 20)
-    torch.testing.assert_close(twice, out, rtol=0, atol=1e-5)
-
-
 def test_a_plain_image_becomes_0_up_to_the_rim() -> None:
     plain = torch.full((1, 3, 12, 12), 137, dtype=torch.uint8)
-    for out in (global_contrast(plain), subtract_local_mean(plain), local_contrast(plain)):
+    for out in (subtract_local_mean(plain), local_contrast(plain)):
         assert out.abs().max() < 1e-3
-
-
-def test_a_shadow_over_one_half_goes_away_locally_and_stays_globally() -> None:
-    texture = 20 * torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    light = torch.ones(1, 1, 64, 64)
-    light[..., 32:] = 0.25
-    shaded = light * (texture + 120)
-    lit, dark = ((..., slice(8, 56), slice(start, start + 16)) for start in (8, 40))
-    whole, local = global_contrast(shaded), local_contrast(shaded)
-    assert whole[lit].mean() - whole[dark].mean() > 1.5  # the dark half is as dark as before
-    assert (local[lit].mean() - local[dark].mean()).abs() < 0.1
-    contrasts = [float(out[dark].std() / out[lit].std()) for out in (shaded, whole, local)]
-    assert contrasts[0] == pytest.approx(contrasts[1]) and contrasts[2] > 1.25 * contrasts[1]
 
 
 def test_places_with_less_contrast_than_the_images_mean_are_not_blown_up() -> None:
@@ -251,5 +202,3 @@ def test_wrong_windows_are_refused(window: int, sigma: float | None) -> None:
     for normalise in (subtract_local_mean, local_contrast):
         with pytest.raises(SettingError, match="must be odd"):
             normalise(drawn(1, 1, 8, 8), window, sigma)
-    with pytest.raises(SettingError, match="floor 0"):
-        global_contrast(drawn(1, 1, 8, 8), floor=0)
