@@ -10,15 +10,11 @@ Full: `run_from` behind `python -m alexnet_lib experiment augmentation-cifar10 -
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..measures.effects import told
 from ..network.small.locally_connected import ConvLocalConfig
-from ..records import NOT_RUN
-from .chance import mean_and_spread
-from .results import VariantResult, keys_of, results_of, rows_of, views_gain
+from .results import VariantResult, results_of
 from .running.comparison import Terms
 from .running.comparison_runs import Change, Comparison, Part
 
@@ -81,17 +77,6 @@ def images_worth(errors: Mapping[int, float], error: float) -> float | None:
     return None
 
 
-def rows_with_views(found: Mapping[str, VariantResult]) -> list[list[str]]:
-    """For a table: training error, test error, how much better it is than of "neither", error with ten views, their
-    gain."""
-    rows = []
-    for key, row in zip(LABELS, rows_of(found, LABELS, than="neither"), strict=True):
-        ten = found[key].views_error("ten") if key in found else {}
-        gain = told(views_gain(found[key])) if ten else NOT_RUN
-        rows.append([*row[:4], mean_and_spread(ten.values()) if ten else NOT_RUN, gain])
-    return rows
-
-
 def few_and_more(root: Path | None = None) -> tuple[dict[str, VariantResult], dict[int, VariantResult]] | None:
     """The longest complete records of FEW images by variant, and of those as they are by number; None if some lack."""
     for passes in ("240", "40"):
@@ -100,22 +85,3 @@ def few_and_more(root: Path | None = None) -> tuple[dict[str, VariantResult], di
         if {"both", "neither"} <= set(few) and len(more) == len(MORE):
             return few, {FEW: few["neither"]} | {size: more[str(size)] for size in MORE}
     return None
-
-
-def worth_recorded(root: Path | None = None) -> tuple[list[list[str]], list[str], float | None]:
-    """What FEW augmented images are worth, from the longest records that are complete.
-
-    Returns rows (images, how used, test error), the records' keys, and the number of images as they are that would give
-    the same error: None where it is not recorded, or not between the smallest and the largest set.
-    """
-    found = few_and_more(root)
-    if found is None:
-        rows = [[f"{n:,}", "as they are", NOT_RUN] for n in (FEW, *MORE)]
-        return [*rows, [f"{FEW:,}", LABELS["both"], NOT_RUN]], [], None
-    few, plain = found
-    rows = [[f"{n:,}", "as they are", mean_and_spread(one.test_error.values())] for n, one in plain.items()]
-    rows.append([f"{FEW:,}", LABELS["both"], mean_and_spread(few["both"].test_error.values())])
-    means = {n: statistics.mean(one.test_error.values()) for n, one in plain.items()}
-    worth = images_worth(means, statistics.mean(few["both"].test_error.values()))
-    keys = keys_of(few) + [one.key for n, one in plain.items() if n != FEW]
-    return rows, keys, worth

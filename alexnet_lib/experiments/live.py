@@ -6,12 +6,12 @@ Each returns what its figures show. "Full training" shows what happens inside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
-from ..augment import PixelScale, centre
+from ..augment import PixelScale
 from ..data.few_classes import FewClasses, few_classes
 from ..data.image_set import ImageSet
 from ..data.imagenet.reader import PreparedImages
@@ -22,7 +22,7 @@ from ..system.devices import keep_freed_memory
 from ..system.progress import progress
 from ..system.scratch import Scratch
 from ..training.evaluation import count_errors
-from ..training.fit import TrainResult, TrainSettings, error_rate, fit
+from ..training.fit import TrainResult, TrainSettings, fit
 from ..training.loop import Cadence, Training
 from ..training.recipes import START_2012, named
 from ..training.run_folder import RunFolder, run_identity
@@ -55,6 +55,7 @@ def live_comparison(
     rates: Mapping[str, float] | float = 0.003,
     seeds: Iterable[int] = (0,),
     passes: float = 1.5,
+    batch_size: int = 128,
     crop: bool = True,
     terms: Mapping[str, Terms] | None = None,
     device: torch.device | str = "cpu",
@@ -70,7 +71,8 @@ def live_comparison(
     for name, config in variants.items():
         own = (terms or {}).get(name, Terms(augmented=crop))
         rate = rates if isinstance(rates, float) else rates[name]
-        settings = settings_of(own, config, rate=rate, passes=passes, points=1 if own.watched else 4)
+        points = 1 if own.watched else 4
+        settings = settings_of(own, config, rate=rate, passes=passes, points=points, batch_size=batch_size)
         images = training_images(train, own, config.image_size).images
         scale = fitted_scale(own.pixels, train.images)
         for seed in seeds:
@@ -84,34 +86,6 @@ def live_comparison(
             errors = [centre_error(net, some, scale, str(device)) for some in (train, test)]
             curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
             runs[name].append(LiveVariant(net, scale, *errors, result.seconds, curve, result.curve))
-    return runs
-
-
-VIEWS_SETTINGS = TrainSettings(rate=0.01, batch_size=32, passes=24, points=1)
-
-
-def train_both(
-    train: ImageSet, test: ImageSet, *, size: int = 24, recipe: TrainSettings = VIEWS_SETTINGS, seed: int = 0,
-    device: torch.device | str = "cpu",
-) -> dict[str, LiveVariant]:  # fmt: skip
-    """The same small net twice: from random crops and reflections of `size`, and from the centres as they are.
-
-    Errors are those of centre crops. The networks end on the CPU.
-    """
-    keep_freed_memory()
-    scale = PixelScale.fit(train.images, "unit")
-    config = SmallNetConfig(start="today", pixels="unit", image_size=size, classes=len(train.classes))
-    runs = {}
-    for name, crop in {"crops and reflections": size, "neither": None}.items():
-        net = config.build(seed=seed)
-        images = train.images if crop else centre(train.images, size, size)
-        settings = replace(recipe, crop=crop)
-        result = fit(
-            net, images, train.labels, settings, scale, seed=seed, device=device, label=name, progress=True
-        )  # fmt: skip
-        errors = [error_rate(net, centre(x.images, size, size), x.labels, scale, device) for x in (train, test)]
-        curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
-        runs[name] = LiveVariant(net.cpu().eval(), scale, *errors, result.seconds, curve, result.curve)
     return runs
 
 

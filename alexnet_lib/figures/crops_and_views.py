@@ -1,4 +1,4 @@
-"""Drawing crops, views, errors against their number, and work in time. Used by "Crops, reflections and ten views"."""
+"""Drawing crops, work in time, and letters in a mirror. Used by "Crops, reflections and ten views"."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
 from ..augment.view_sets import View
-from ..measures.crops import ViewError
 from ..measures.feeding import Span
-from ..notebook.style import FOREGROUND, HATCHES, LOOKS, PALETTE
+from ..notebook.style import FOREGROUND, HATCHES, PALETTE
 
 SHOWN = 80  # pixels that a photograph is shrunk to in a slider, whose frames all hold one
 
@@ -40,71 +39,6 @@ def draw_crop(picture: torch.Tensor, size: int, view: View) -> Figure:
     right.set_title("mirrored" if view.mirrored else "as it is")
     for ax in (left, right):
         ax.axis("off")
-    return fig
-
-
-def draw_views(pictures: torch.Tensor, titles: Sequence[str], columns: int = 5) -> Figure:
-    """Pictures (V, 3, S, S), 0 to 255, in rows, a title over each."""
-    rows = -(-len(pictures) // columns)
-    fig, axes = plt.subplots(rows, columns, figsize=(1.5 * columns, 1.75 * rows), squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        ax.imshow(picture.permute(1, 2, 0).numpy(), interpolation="nearest")
-        ax.set_title(title, fontsize="small")
-    return fig
-
-
-def draw_likeness(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """For each name, shifts as shares of a crop's side, and how alike crops are that lie so far apart."""
-    fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for (name, (shifts, alike)), (colour, dash, marker) in zip(curves.items(), LOOKS, strict=False):
-        ax.plot([100 * s for s in shifts], alike, label=name, color=colour, linestyle=dash, marker=marker)
-    ax.set(
-        xlabel="distance of two crops, % of a crop's side", ylabel="likeness (1: equal, 0: strangers)", ylim=(0, 1.05)
-    )
-    ax.legend(fontsize="small")
-    return fig
-
-
-def draw_learning(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], test: Mapping[str, float]) -> Figure:
-    """Training error against passes, a line a variant, and its test error after training as a mark at the end."""
-    fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for (name, (passes, errors)), (colour, dash, marker) in zip(curves.items(), LOOKS, strict=False):
-        ax.plot(passes, [100 * e for e in errors], color=colour, linestyle=dash, marker="", label=f"{name}, training")
-        ax.plot(
-            passes[-1],
-            100 * test[name],
-            color=colour,
-            linestyle="",
-            marker=marker,
-            markersize=9,
-            markevery=1,
-            label=f"{name}, test",
-        )
-    ax.set(xlabel="passes", ylabel="error, %")
-    ax.legend(fontsize="small")
-    return fig
-
-
-def draw_errors(by_number: Sequence[ViewError], named: Mapping[str, ViewError]) -> Figure:
-    """How many points the error falls below that of one view, by number of views; bars are standard errors."""
-    fig, ax = plt.subplots(figsize=(6.5, 4))
-    colour, dash, marker = LOOKS[0]
-    counts, gains, errors = zip(*((e.views, 100 * e.gain, 100 * e.standard_error) for e in by_number), strict=True)
-    ax.errorbar(
-        counts, gains, errors, color=colour, linestyle=dash, marker=marker, capsize=3, markevery=1, label="drawn views"
-    )
-    for (name, one), (colour, _, marker) in zip(named.items(), LOOKS[1:], strict=False):
-        ax.errorbar(
-            one.views, 100 * one.gain, 100 * one.standard_error, color=colour, linestyle="", marker=marker, capsize=3,
-            markersize=8, markevery=1, label=name,
-        )  # fmt: skip
-    ax.axhline(0, color=FOREGROUND, linewidth=0.8, alpha=0.5)
-    ax.set(xscale="log", xlabel="views averaged", ylabel="points of error less")
-    ax.set_xticks(counts, [str(count) for count in counts])
-    ax.minorticks_off()
-    ax.legend(fontsize="small")
     return fig
 
 

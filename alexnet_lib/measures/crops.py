@@ -6,12 +6,10 @@ reflections and ten views".
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -41,28 +39,6 @@ def crops_of(image: torch.Tensor, size: int, step: int = 1, reflect: bool = True
     windows = image.unfold(1, size, step).unfold(2, size, step)  # (3, rows, columns, S, S), nothing copied
     crops = windows.permute(1, 2, 0, 3, 4).flatten(0, 1)
     return torch.cat([crops, crops.flip(3)]) if reflect else crops
-
-
-@dataclass(frozen=True)
-class Distinct:
-    """How many crops of an image there are to draw, and how many of them differ in at least one pixel."""
-
-    drawn: int
-    different: int
-
-
-def distinct_crops(image: torch.Tensor, size: int, reflect: bool = True) -> Distinct:
-    """Count the crops of one image (3, H, W), and its mirror image's, that are not copies of each other."""
-    rows, columns = (offsets(side, size) for side in image.shape[1:])
-    whole = image.numpy()
-    pictures = [whole, whole[:, :, ::-1]] if reflect else [whole]
-    found = {
-        hashlib.blake2b(np.ascontiguousarray(picture[:, top : top + size, left : left + size])).digest()
-        for picture in pictures
-        for top in range(rows)
-        for left in range(columns)
-    }
-    return Distinct(rows * columns * len(pictures), len(found))
 
 
 def likeness(one: torch.Tensor, other: torch.Tensor) -> float:
@@ -121,23 +97,6 @@ def effective_number(vectors: torch.Tensor) -> float:
     length 1: V^2 / the sum of all squared cosines. Take from the examples what all images have in common beforehand.
     """
     return len(vectors) ** 2 / float(cosines(vectors).square().sum())
-
-
-def mirror_score(images: torch.Tensor) -> float:
-    """How far a set (N, ..., W) is from being its own mirror image: about 1 if only by chance, else more.
-
-    For each pixel, the mean over images of (pixel - mirrored pixel), squared, over what chance alone would leave of
-    it, its variance / N; then the mean over pixels that vary. SettingError: fewer than 2 images, or nothing varies.
-    """
-    if len(images) < 2:
-        raise SettingError("asymmetry needs 2 images or more: chance cannot be told from one")
-    left = images.double()[..., : images.shape[-1] // 2]
-    apart = left - images.double().flip(-1)[..., : images.shape[-1] // 2]
-    by_chance = apart.var(0) / len(images)
-    varies = by_chance > 0
-    if not varies.any():
-        raise SettingError("no pixel differs from its mirror image in some images and not in others")
-    return float((apart.mean(0).square()[varies] / by_chance[varies]).mean())
 
 
 @torch.no_grad()
@@ -250,22 +209,6 @@ def errors_by_set(
     first = wrong(part_of(logits, side, size, "centre"), labels) if against is None else against
     parts = {which: part_of(logits, side, size, which) for which in sets}
     return {which: view_error(part.shape[1], wrong(part, labels), first) for which, part in parts.items()}
-
-
-def wrong_alone(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """By what share of its V views, each alone, an image is put into a wrong class: (N, V, classes) to (N,)."""
-    return (logits.argmax(2) != labels[:, None]).double().mean(1)
-
-
-def batch_jumps(losses: torch.Tensor, shared: int, draws: int = 2000, seed: int = 0) -> float:
-    """How much the mean loss of a batch deviates from draw to draw, if `shared` images after another share a view.
-
-    losses: (N, V), of each image under each view; N must be a multiple of `shared`.
-    """
-    count, views = losses.shape
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(views, (draws, count // shared), generator=generator).repeat_interleave(shared, 1)
-    return float(losses[torch.arange(count), drawn].mean(1).std())
 
 
 @torch.no_grad()

@@ -14,15 +14,15 @@ from typing import Any
 
 from ..errors import SettingError
 from ..system.ahead import ahead
-from ..system.timing import Timing, take_turns
+from ..system.timing import take_turns
 
 Make, Step = Callable[[], Any], Callable[[Any], None]
 WAYS = ("without", "before the step", "behind the step")
-MEASURABLE = 0.02  # of a step: turns of the same work differ by about as much
 
 
-def time_ways(make: Make, step: Step, *, steps: int = 8, rounds: int = 3) -> dict[str, Timing]:
-    """Steps a second when batches are made beforehand ("without"), "before the step" and "behind the step", in turns.
+def time_ways(make: Make, step: Step, *, steps: int = 8, rounds: int = 3) -> dict[str, float]:
+    """The median seconds of a step, by way of feeding: batches made beforehand ("without"), "before the step", or
+    "behind the step"; in turns.
 
     make() gives a batch; step(batch) trains on it and returns when that is done (on a GPU: after waiting for it).
     Each turn is `steps` steps, after one that warms up; what a thread makes ahead of the first step counts, so the
@@ -47,22 +47,8 @@ def time_ways(make: Make, step: Step, *, steps: int = 8, rounds: int = 3) -> dic
             step(batch)
         return steps
 
-    return take_turns(dict(zip(WAYS, (without, before, behind), strict=True)), rounds)
-
-
-def seconds_a_step(timings: dict[str, Timing]) -> dict[str, float]:
-    """The median seconds of a step, by way of feeding, from what `time_ways` gave."""
-    return {name: 1 / timing.median for name, timing in timings.items()}
-
-
-def hidden_share(seconds: dict[str, float]) -> float | None:
-    """What share of the time that making batches adds is gone behind the step: 1 all of it, 0 none, below 0 worse.
-
-    None where making them before the step added less than MEASURABLE of it: a share of next to nothing says nothing.
-    """
-    without, before, behind = (seconds[way] for way in WAYS)
-    added = before - without
-    return (before - behind) / added if added > MEASURABLE * without else None
+    timings = take_turns(dict(zip(WAYS, (without, before, behind), strict=True)), rounds)
+    return {way: 1 / timing.median for way, timing in timings.items()}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from small_sets import linear_net, separable
 from torch import nn
 
 from alexnet_lib.augment import PixelScale
+from alexnet_lib.augment.view_sets import view_list, views
 from alexnet_lib.errors import SettingError
 from alexnet_lib.measures import crops as measure
 
@@ -37,22 +38,6 @@ def test_crops_are_those_of_a_loop() -> None:
         assert torch.equal(measure.crops_of(image, 4, step, reflect=False), torch.stack(windows))
     with pytest.raises(SettingError, match="does not fit"):
         measure.crops_of(image, 8)
-
-
-def test_crops_of_noise_all_differ_and_those_of_a_flat_image_do_not() -> None:
-    assert measure.distinct_crops(noise(3, 8, 9), 5) == measure.Distinct(40, 40)
-    assert measure.distinct_crops(torch.full((3, 8, 9), 7), 5) == measure.Distinct(40, 1)
-    stripes = (torch.arange(9) % 3).expand(3, 8, 9)  # 0 1 2: a crop repeats after three columns, and no mirror is one
-    assert measure.distinct_crops(stripes, 5, reflect=False) == measure.Distinct(20, 3)
-    assert measure.distinct_crops(stripes, 5) == measure.Distinct(40, 6)
-    symmetric = torch.tensor([0, 1, 2, 3, 3, 2, 1, 0]).expand(3, 4, 8)  # mirroring maps its crops onto each other
-    assert measure.distinct_crops(symmetric, 4) == measure.Distinct(10, 5)
-
-
-def test_distinct_crops_are_those_of_a_set_of_bytes() -> None:
-    image = noise(3, 6, 6) // 128  # two values, so that small crops do meet
-    crops = {crop.contiguous().numpy().tobytes() for crop in measure.crops_of(image, 2)}
-    assert measure.distinct_crops(image, 2) == measure.Distinct(50, len(crops))
 
 
 def test_likeness_is_1_for_equals_0_for_strangers_and_root_of_shares_between() -> None:
@@ -103,28 +88,6 @@ def test_effective_numbers_of_known_cases() -> None:
     gram = torch.full((count, count), r).fill_diagonal_(1)
     vectors = torch.linalg.cholesky(gram.double())
     assert measure.effective_number(vectors) == pytest.approx(count / (1 + (count - 1) * r**2))
-
-
-def test_a_symmetric_set_scores_about_1_and_a_lopsided_one_more() -> None:
-    images = torch.randn(200, 3, 6, 7, generator=torch.Generator().manual_seed(3))
-    assert measure.mirror_score(images) == pytest.approx(1, abs=0.25)
-    images[..., 0] += 1
-    assert measure.mirror_score(images) > 10
-    both = torch.cat([images, images.flip(-1)])
-    assert measure.mirror_score(both) < 1e-12, "a set with its own mirror images is symmetric to the last digit"
-    with pytest.raises(SettingError, match="2 images or more"):
-        measure.mirror_score(images[:1])
-    with pytest.raises(SettingError, match="no pixel differs"):
-        measure.mirror_score(torch.zeros(3, 1, 4, 4))
-
-
-def test_the_score_by_a_loop() -> None:
-    images = noise(9, 1, 2, 5).double()
-    scores = []
-    for row, column in itertools.product(range(2), range(2)):
-        apart = images[:, 0, row, column] - images[:, 0, row, 4 - column]
-        scores.append(float(apart.mean() ** 2 / (apart.var() / 9)))
-    assert measure.mirror_score(images) == pytest.approx(sum(scores) / 4)
 
 
 def test_answers_to_views_are_those_to_each_view_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,3 +156,29 @@ def test_views_of_independent_errors_average_out_and_equal_views_buy_nothing() -
     assert (same[1].gain, same[1].standard_error) == (0, 0)
     with pytest.raises(SettingError, match="1 to 16 of the 16 views"):
         measure.error_by_number(noisy, labels, [1, 17])
+
+
+def test_errors_of_sets_are_those_of_their_own_views() -> None:
+    images, labels = separable(40, classes=10, size=32)
+    torch.manual_seed(0)
+    net, scale = nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 10)).eval(), PixelScale.fit(images, "unit")
+    logits = measure.view_logits(net, views(images, 24, "thirty-six"), scale)
+    sets = ("centre", "ten", "eight", "thirty-six")
+    found = measure.errors_by_set(logits, labels, 32, 24, sets)
+    for which in sets:
+        own = measure.wrong(measure.view_logits(net, views(images, 24, which), scale), labels)
+        assert found[which].error == pytest.approx(float(own.double().mean()))
+        assert found[which].views == len(view_list(32, 32, 24, which))
+        assert found[which].gain == pytest.approx(found["centre"].error - found[which].error)
+    loop = [sum(int(logits[n, v].argmax()) != int(labels[n]) for v in range(36)) / 36 for n in range(40)]
+    other = measure.errors_by_set(logits, labels, 32, 24, ["ten"], against=torch.tensor(loop))["ten"]
+    assert other.gain == pytest.approx(sum(loop) / 40 - found["ten"].error)
+
+
+def test_a_mean_that_is_flat_is_the_same_at_every_corner_and_a_slope_is_not() -> None:
+    images, _ = separable(30, classes=10, size=32)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 24 * 24, 10))
+    assert measure.mean_at_corners(net, images, torch.full((3, 32, 32), 90.0), 60.0, 24) == (0, 0)
+    slope = torch.arange(32.0).expand(3, 32, 32)  # 4 columns from the centre, one grey level each
+    apart, changed = measure.mean_at_corners(net, images, slope, 60.0, 24)
+    assert apart == pytest.approx(4) and 0 <= changed <= 1

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from alexnet_lib.errors import SettingError
-from alexnet_lib.measures.feeding import WAYS, hidden_share, seconds_a_step, time_ways, timeline
+from alexnet_lib.measures.feeding import WAYS, time_ways, timeline
 from alexnet_lib.system import timing
 from alexnet_lib.system.ahead import ahead
 
@@ -71,21 +71,13 @@ def test_depth_steps_and_rounds_must_be_there() -> None:
 
 def test_work_that_leaves_the_cores_free_is_hidden() -> None:
     """Steps and batches that only wait: one after the other they take the sum, side by side the longer of the two."""
-    timings = time_ways(lambda: time.sleep(MAKE), lambda batch: time.sleep(STEP), steps=6, rounds=2)
-    seconds = seconds_a_step(timings)
+    seconds = time_ways(lambda: time.sleep(MAKE), lambda batch: time.sleep(STEP), steps=6, rounds=2)
     assert tuple(seconds) == WAYS
     assert STEP <= seconds["without"] < seconds["behind the step"] < seconds["before the step"]
     assert seconds["before the step"] >= MAKE + STEP
     # The first batch has no step to hide behind: 1/6 of MAKE a step is left.
-    assert 0.3 < hidden_share(seconds) < 1
-
-
-def test_the_share_is_counted_from_what_making_adds() -> None:
-    assert hidden_share(dict(zip(WAYS, (1.0, 1.5, 1.1), strict=True))) == pytest.approx(0.8)
-    assert hidden_share(dict(zip(WAYS, (1.0, 1.5, 1.7), strict=True))) == pytest.approx(-0.4)
-    assert hidden_share(dict(zip(WAYS, (1.0, 1.0, 1.0), strict=True))) is None
-    assert hidden_share(dict(zip(WAYS, (1.0, 1.005, 1.5), strict=True))) is None, "noise, not -99 times"
-    assert hidden_share(dict(zip(WAYS, (1.0, 1.05, 1.0), strict=True))) == pytest.approx(1.0)
+    added = seconds["before the step"] - seconds["without"]
+    assert 0.3 < (seconds["before the step"] - seconds["behind the step"]) / added < 1
 
 
 def test_times_come_from_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +91,7 @@ def test_times_come_from_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return work
 
-    seconds = seconds_a_step(time_ways(moves(2), moves(5), steps=4, rounds=3))
+    seconds = time_ways(moves(2), moves(5), steps=4, rounds=3)
     assert seconds == pytest.approx({"without": 5, "before the step": 7, "behind the step": 7})
 
 

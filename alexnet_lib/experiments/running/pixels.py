@@ -81,6 +81,7 @@ SCALES: dict[str, Callable[[torch.Tensor], Scale]] = {
     "channel mean": partial(scale_by_mean, kind="channel"),
     "one mean": partial(scale_by_mean, kind="number"),
     "no mean": partial(scale_by_mean, kind="none"),
+    "unit variance": partial(PixelScale.fit, pixels="unit"),
 }
 Noisy = Scale | LitScale | JitteredScale
 NOISES: dict[str, Callable[[Scale, torch.Tensor, int], Noisy]] = {
