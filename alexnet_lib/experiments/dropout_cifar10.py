@@ -15,11 +15,10 @@ from collections.abc import Mapping
 
 from ..measures.effects import Sample
 from ..network.small.with_dropout import DropoutNetConfig
-from ..records import NOT_RUN
 from .results import VariantResult
 from .running.comparison import Terms
 from .running.comparison_runs import Comparison, Part
-from .running.watching import courses, passes_to_settle, passes_until, times_as_long
+from .running.watching import courses, passes_to_settle, passes_until
 
 NAME = "dropout-cifar10"
 SUMMARY = "CIFAR-10 overfitting and passes to converge with dropout at several rates, of 2012 and inverted (C16, C17)"
@@ -75,14 +74,6 @@ def recorded_passes(
         to_level[name] = {seed: passes_until(course, level) for seed, course in losses.items()}
         to_settle[name] = {seed: passes_to_settle(course, within) for seed, course in errors.items()}
     return to_level, to_settle
-
-
-def factors(passes: Passes, name: str, against: str = "none") -> str:
-    """How many times as many passes as `against` a variant took, by seed: "1.8, 2.2"; or why there is none."""
-    if name not in passes or against not in passes:
-        return NOT_RUN
-    found = times_as_long(passes[name], passes[against])
-    return ", ".join(f"{factor:.1f}" for factor in found.values()) or "not reached"
 
 
 def log_passes(passes: Mapping[int, float | None]) -> Sample | None:

@@ -12,9 +12,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..notebook.style import FOREGROUND, HATCHES, LOOKS, MARKERS, PALETTE, style_at
+from ..notebook.style import FOREGROUND, HATCHES, LOOKS, MARKERS, PALETTE
 
-Course = tuple[Sequence[float], Sequence[float]]
 _GONE = "gray"
 
 
@@ -62,34 +61,6 @@ def draw_against(panels: Mapping[str, tuple[torch.Tensor, torch.Tensor]], most: 
         ax.plot(*dots, color=LOOKS[place][0], marker=MARKERS[place], markersize=3, linestyle="", markevery=1)
         ax.set(title=title, xlabel="average of the thinned networks", xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes[0][0].set_ylabel("mean network")
-    return fig
-
-
-def draw_lines(lines: Mapping[str, Course], marked: float | None = None, **axis: object) -> Figure:
-    """Lines with the axes' labels as matplotlib's `set` takes them; a dotted upright line at `marked`."""
-    fig, ax = plt.subplots(figsize=(6.5, 3.8))
-    for place, (name, course) in enumerate(lines.items()):
-        ax.plot(*course, label=name, **style_at(place, every=1))
-    if marked is not None:
-        ax.axvline(marked, color="gray", linestyle=":")
-    ax.set(**axis)
-    ax.legend()
-    return fig
-
-
-def draw_courses(
-    panels: Mapping[str, Mapping[str, Sequence[Course]]], images: int, tops: Sequence[float], every: float = 0.12
-) -> Figure:
-    """Panels side by side, {title: {variant: [(passes, values) of each seed]}}; tops: of the panels' axes."""
-    fig, axes = plt.subplots(1, len(panels), figsize=(8, 4), squeeze=False)
-    for ax, (title, variants), top in zip(axes[0], panels.items(), tops, strict=True):
-        for place, (name, runs) in enumerate(variants.items()):
-            for seed, course in enumerate(runs):
-                ax.plot(*course, label=None if seed else name, **style_at(place, every))
-        ax.set(title=title, xlabel=f"passes through {images:,} images", ylim=(0, top))
-    handles, names = axes[0][0].get_legend_handles_labels()
-    if handles:
-        fig.legend(handles, names, ncols=min(3, len(names)), loc="outside lower center")
     return fig
 
 

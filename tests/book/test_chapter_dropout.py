@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from chapter_cells import Chapter
+from small_sets import separable
+from torch import nn
 
 from alexnet_lib import notebook as nb
 from alexnet_lib.figures import dropout as draw
-from alexnet_lib.measures.dropout_ensemble import DroppedStack, exact_averages
+from alexnet_lib.measures.dropout_ensemble import Averages, DroppedStack, exact_averages
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import AlexNetConfig
 from alexnet_lib.network.dropout import Dropout, seed_dropout
-from alexnet_lib.network.small.with_dropout import DropoutNetConfig
+from alexnet_lib.network.small.with_dropout import DropoutNet, DropoutNetConfig
 from alexnet_lib.training.fit import train_step
 from alexnet_lib.training.optimizer import PaperSGD
 
@@ -81,6 +86,149 @@ def test_matched_weights_and_rates_make_both_kinds_learn_alike() -> None:
     made = run_cells("def losses", **given)  # the cell asserts that they do
     assert made["of_2012"][0] == pytest.approx(float(made["matched"][0]), rel=1e-12)
     assert not torch.allclose(made["of_2012"], made["as_it_was"], rtol=1e-3)
+
+
+CONFIG = DropoutNetConfig(maps=(4, 4, 6), hidden=(40, 30), image_size=8)
+
+
+@pytest.fixture
+def net() -> DropoutNet:
+    return CONFIG.build(0)
+
+
+def images(n: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
+    return 64 * torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(n) % 10
+
+
+def as_they_are(*sets: str, n: int = 60) -> dict[str, object]:
+    """Those sets of a few images, for cells that cut and scale them."""
+    x, labels = images(n)
+    found = dict.fromkeys(sets, SimpleNamespace(images=x, labels=labels))
+    return found | {"scale": lambda x: x, "centre": lambda x, *_: x, "seed_dropout": seed_dropout, "replace": replace}
+
+
+def test_a_small_head_learns_and_is_repeatable() -> None:
+    given = {"Dropout": Dropout, "seed_dropout": seed_dropout, "PaperSGD": PaperSGD, "train_step": train_step}
+    small_head = run_cells("def small_head", **given)["small_head"]
+    pixels, labels = separable(256)
+    inputs = (pixels.float() / 64 - 2).flatten(1)
+    head, again = (small_head(inputs, labels, (8, 6), rate=0.02, steps=300) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(head.parameters(), again.parameters(), strict=True))
+    assert float((head.eval()(inputs).argmax(1) != labels).double().mean()) < 0.3, "guessing is wrong in three of four"
+    assert DroppedStack.of(head).widths == [0, 8, 6]
+
+
+def test_the_last_layer_alone_is_averaged_exactly_but_for_chance(net: DropoutNet) -> None:
+    made = sampling(net)
+    whole, left_out = made["sampled"](net, (False, False, True), 400)
+    assert whole.distances["geometric"].kl < 1e-3
+    value, error = map(float, str(made["kl_to"]("geometric", whole, left_out)).split(" ± "))
+    row = made["rows"][0]
+    assert abs(value) < 5 * error + 1e-4 and row[0] == "trained with dropout, seed 0" and row[3].endswith("%")
+
+
+def test_a_network_without_dropout_can_be_dropped(net: DropoutNet) -> None:
+    bare, sampled = replace(CONFIG, rate=0.0).build(0), sampling(net)["sampled"]
+    averages: list[Averages] = [sampled(one, (False, True, True), 20)[0] for one in (bare, net)]
+    torch.testing.assert_close(averages[0].arithmetic, averages[1].arithmetic)
+
+
+def sampling(net: DropoutNet) -> dict:
+    """What the cell on sampled masks defines, with ten images and that network for all."""
+    run = SimpleNamespace(net=net)
+    given = as_they_are("judged", n=10) | {"trained": [run, run], "bare": run, "DroppedStack": DroppedStack}
+    return run_cells("def sampled", nb=SimpleNamespace(table=lambda *_, **__: None), from_live="live", **given)
+
+
+def test_leaning_is_what_the_measures_say(net: DropoutNet) -> None:
+    made = run_cells("def leaning")
+    x, labels = images()
+    found = made["leaning"](net, x, labels)
+    assert found["correlations"].units == 30 and 0 <= found["redundancy"] <= 1
+    labels_it_gives = net.eval()(x).argmax(1)
+    right = made["leaning"](net, x, labels_it_gives)
+    assert right["half"] > 0 and right["worst unit"] >= 0, "silencing can only change right answers"
+    errors = [made["error_without"](share, net, x, labels_it_gives) for share in (0.0, 0.5, 0.9)]
+    assert errors[0] == 0 and errors[1] == pytest.approx(right["half"]) and errors[2] > 0
+
+
+@pytest.fixture
+def counting() -> dict:
+    """What the cells on weights reached and on the noise of gradients define."""
+    wide = replace(CONFIG, hidden=(256, 256))
+    nets = {"dropout 0.5": wide, "no dropout": replace(wide, rate=0.0)}
+    return run_cells("def weights_reached", "def noise_to_signal", nets=nets, trained=[], **as_they_are("few"))
+
+
+def test_a_quarter_of_the_weights_between_two_dropouts_is_reached(net: DropoutNet, counting: dict) -> None:
+    x, labels = images(20)
+    bare = replace(CONFIG, rate=0.0).build(0)
+    for linear in (net.head[0], net.head[3], bare.head[0], bare.head[2]):
+        linear.weight.data.abs_()  # all units on, so that only masks decide
+    reached, everything = (counting["weights_reached"](one, x / 64, labels, 30) for one in (net, bare))
+    six, seven, eight = (one / other for one, other in zip(reached, everything, strict=True))
+    assert (six, seven, eight) == (
+        pytest.approx(0.5, abs=0.03),
+        pytest.approx(0.25, abs=0.03),
+        pytest.approx(0.5, abs=0.03),
+    )
+
+
+def test_masks_add_noise_to_the_gradient(net: DropoutNet, counting: dict) -> None:
+    pixels, labels = separable(64 * 12, classes=10)
+
+    def noise(training: bool) -> float:
+        rows = counting["gradients"](net.train(training), pixels.float() - 128, labels)
+        return counting["noise_to_signal"](rows)
+
+    assert noise(True) > noise(False) > 0
+    assert noise(True) == noise(True), "the same masks each time"
+
+
+@pytest.mark.parametrize("noise, wanted", [(0.0, 0.0), (0.5, 0.25), (3.0, 9.0)])
+def test_made_rows_have_the_ratio_they_were_made_with(noise: float, wanted: float, counting: dict) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = 2 + 2 * noise * torch.randn(400, 200, generator=generator)
+    assert counting["noise_to_signal"](rows) == pytest.approx(wanted, rel=0.05, abs=1e-12)
+
+
+def test_few_rows_are_not_biased(counting: dict) -> None:
+    generator = torch.Generator().manual_seed(0)
+    signals = [counting["noise_to_signal"](1 + 4 * torch.randn(8, 500, generator=generator)) for _ in range(200)]
+    inverse = torch.tensor([1 / each for each in signals])
+    assert float(inverse.mean()) == pytest.approx(1 / 16, rel=0.1)
+
+
+def headed(*layers: nn.Module) -> nn.Module:
+    """A network whose fully connected layers are `head`, as the cells want it."""
+    net = nn.Sequential()
+    net.add_module("flat", nn.Flatten())
+    net.add_module("head", nn.Sequential(*layers))
+    return net
+
+
+def test_the_rows_are_the_gradients(counting: dict) -> None:
+    net = headed(nn.Linear(12, 3)).double()
+    x, labels = torch.randn(192, 3, 2, 2, dtype=torch.float64), torch.arange(192) % 3
+    rows = counting["gradients"](net, x, labels)
+    assert rows.shape == (3, 36)
+    for row, some, wanted in zip(rows, x.split(64), labels.split(64), strict=True):
+        errors = net(some).softmax(1) - F.one_hot(wanted, 3)
+        torch.testing.assert_close(row.view(3, 12), errors.T @ some.flatten(1) / 64)
+
+
+def test_dropout_adds_noise_in_training_alone(counting: dict) -> None:
+    torch.manual_seed(0)
+    net = headed(nn.Linear(12, 40), nn.ReLU(), Dropout(0.5), nn.Linear(40, 3))
+    same = torch.randn(64, 3, 2, 2).repeat(30, 1, 1, 1), (torch.arange(64) % 3).repeat(30)
+    noise: Callable = lambda net: counting["noise_to_signal"](counting["gradients"](net, *same))  # noqa: E731
+    assert noise(net.eval()) == 0 and noise(net.train()) > 0.1
+
+
+@pytest.mark.filterwarnings("ignore:var\\(\\)")
+def test_where_no_signal_can_be_seen_it_is_said(counting: dict) -> None:
+    for rows in ([[1.0, 0], [-1, 0]], [[1.0, 1, 1, 1]]):
+        assert counting["noise_to_signal"](torch.tensor(rows)) == float("inf")
 
 
 def test_dropout_stands_where_the_chapter_prints_it(capsys) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from chapter_cells import Chapter
 from race_cases import workplace
 from small_sets import separable
 
@@ -17,7 +21,7 @@ from alexnet_lib.data.cifar10 import load_cifar10
 from alexnet_lib.data.image_set import ImageSet
 from alexnet_lib.experiments import dropout_cifar10
 from alexnet_lib.experiments.live import live_comparison
-from alexnet_lib.experiments.results import results_of
+from alexnet_lib.experiments.results import VariantResult, results_of
 from alexnet_lib.experiments.running import comparison, watching
 from alexnet_lib.experiments.running.comparison import Terms, Variant, run_trial
 from alexnet_lib.experiments.running.comparison_runs import Comparison, Part, run
@@ -159,3 +163,35 @@ def test_what_is_asked_at_each_point_is_a_stop_at_least(monkeypatch: pytest.Monk
     trial = Variant("a", 1, "a", TINY_NET, replace(TERMS, watched=0)).due()[0]
     comparison.on_point(trial, TINY_NET.build(0), None, None, None, "cpu")({})
     assert asked == [1]
+
+
+def record(losses: list[list[float]], errors: list[list[float]]) -> VariantResult:
+    curves = [
+        {"pilot": False, "diverged_at": None, "seed": seed, "curve": {
+            "passes": [1.0, 2.0, 3.0], "watched_training_loss": loss, "watched_test_error": error}}
+        for seed, (loss, error) in enumerate(zip(losses, errors, strict=True))
+    ]  # fmt: skip
+    return VariantResult({"curves": curves})
+
+
+def test_passes_and_factors_are_read_from_records() -> None:
+    found: dict[str, Any] = {
+        "none": record([[1.0, 0.5, 0.1], [0.5, 0.2, 0.1]], [[0.5, 0.4, 0.6], [0.4, 0.5, 0.5]]),
+        "rate-0.5": record([[2.0, 1.0, 0.5], [2.0, 1.0, 0.9]], [[0.9, 0.5, 0.3], [0.9, 0.5, 0.3]]),
+    }
+    to_level, to_settle = dropout_cifar10.recorded_passes(found)
+    assert to_level == {"none": {0: 2.0, 1: 1.0}, "rate-0.5": {0: 3.0, 1: None}}
+    assert to_settle["none"] == {0: pytest.approx(1.9), 1: 1.0} and to_settle["rate-0.5"][0] == pytest.approx(2.95)
+    given: dict[str, Any] = {"nb": SimpleNamespace(table=lambda *_, **__: None), "keys_of": list}
+    given |= {"recorded": {"5,000 images": found}, "experiment": dropout_cifar10, "times_as_long": times_as_long}
+    factors = Chapter("dropout").run("def factors", **given)["factors"]
+    assert factors(to_level, "rate-0.5") == "1.5"
+    assert factors(to_settle, "rate-0.5") == "1.6, 3.0"
+    assert factors(to_level, "rate-0.75") == "not yet run" == factors({}, "rate-0.5")
+    assert factors({"none": {0: None}, "rate-0.5": {0: 1.0}}, "rate-0.5") == "not reached"
+    assert dropout_cifar10.recorded_passes({}) == ({}, {})
+
+
+def test_passes_are_compared_by_their_logarithms_and_those_not_reached_left_out() -> None:
+    assert dropout_cifar10.log_passes({0: 1.0, 1: None, 2: math.e}).values == pytest.approx((0.0, 1.0))
+    assert dropout_cifar10.log_passes({0: None}) is None and dropout_cifar10.log_passes({}) is None

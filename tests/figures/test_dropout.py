@@ -42,21 +42,7 @@ def test_probabilities_lie_where_they_are() -> None:
     )
 
 
-def test_every_seed_is_a_line_and_every_variant_one_entry_of_the_legend() -> None:
-    runs = [([1, 2], [0.5, 0.4]), ([1, 2], [0.6, 0.3])]
-    fig = draw.draw_courses({"error": {"none": runs, "half": runs}, "loss": {"none": runs}}, 1000, (1, 2))
-    assert [len(ax.lines) for ax in fig.axes] == [4, 2]
-    assert [text.get_text() for text in fig.legends[0].texts] == ["none", "half"]
-    assert draw.draw_courses({"error": {}}, 1000, (1,)).legends == []
-
-
 def test_shares_of_pairs_add_up_to_one() -> None:
     fig = draw.draw_pairs({"none": [torch.rand(500), torch.rand(500) * 3]}, floor=0.1)
     for steps in fig.axes[0].patches:
         assert float(steps.get_data().values.sum()) == pytest.approx(1)
-
-
-def test_lines_have_names_and_a_mark() -> None:
-    (ax,) = draw.draw_lines({"a": ([0, 1], [1, 2]), "b": ([0, 1], [2, 1])}, marked=0.5, xlabel="x").axes
-    assert ax.get_xlabel() == "x" and len(ax.lines) == 3
-    assert [text.get_text() for text in ax.get_legend().texts] == ["a", "b"]
