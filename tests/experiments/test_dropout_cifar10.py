@@ -32,7 +32,6 @@ from alexnet_lib.experiments.running.watching import (
     error_and_loss,
     passes_to_settle,
     passes_until,
-    times_as_long,
 )
 from alexnet_lib.network.small.with_dropout import DropoutNetConfig
 from alexnet_lib.training.fit import error_rate
@@ -123,11 +122,6 @@ def test_passes_are_read_between_points() -> None:
     assert passes_to_settle(course, 0.1) == pytest.approx(3.75) and passes_to_settle(course, 1) == 1.0
 
 
-def test_ratios_are_taken_seed_by_seed_where_both_came_there() -> None:
-    assert times_as_long({0: 6.0, 1: 9.0, 2: None, 5: 1.0}, {0: 3.0, 1: 3.0, 2: 3.0, 7: 1.0}) == {0: 2.0, 1: 3.0}
-    assert times_as_long({0: 6.0}, {0: None}) == {}
-
-
 def test_courses_leave_out_pilots_and_what_diverged() -> None:
     run = {"pilot": False, "diverged_at": None, "seed": 0, "curve": {"passes": [1.0], "watched_test_error": [0.5]}}
     record = {"curves": [run, run | {"pilot": True, "seed": 1}, run | {"diverged_at": 7, "seed": 2}]}
@@ -174,7 +168,7 @@ def record(losses: list[list[float]], errors: list[list[float]]) -> VariantResul
     return VariantResult({"curves": curves})
 
 
-def test_passes_and_factors_are_read_from_records() -> None:
+def test_passes_are_read_from_records_and_compared_seed_by_seed_where_both_came_there() -> None:
     found: dict[str, Any] = {
         "none": record([[1.0, 0.5, 0.1], [0.5, 0.2, 0.1]], [[0.5, 0.4, 0.6], [0.4, 0.5, 0.5]]),
         "rate-0.5": record([[2.0, 1.0, 0.5], [2.0, 1.0, 0.9]], [[0.9, 0.5, 0.3], [0.9, 0.5, 0.3]]),
@@ -182,9 +176,13 @@ def test_passes_and_factors_are_read_from_records() -> None:
     to_level, to_settle = dropout_cifar10.recorded_passes(found)
     assert to_level == {"none": {0: 2.0, 1: 1.0}, "rate-0.5": {0: 3.0, 1: None}}
     assert to_settle["none"] == {0: pytest.approx(1.9), 1: 1.0} and to_settle["rate-0.5"][0] == pytest.approx(2.95)
-    given: dict[str, Any] = {"nb": SimpleNamespace(table=lambda *_, **__: None), "keys_of": list}
-    given |= {"recorded": {"5,000 images": found}, "experiment": dropout_cifar10, "times_as_long": times_as_long}
-    factors = Chapter("dropout").run("def factors", **given)["factors"]
+    given: dict[str, Any] = {"recorded": {"5,000 images": found}, "experiment": dropout_cifar10, "keys_of": list}
+    given |= {"nb": SimpleNamespace(table=lambda *_, **__: None), "live": {}, "from_live": "live"}
+    given["courses"] = lambda _: {"no dropout": [], "dropout 0.5": []}
+    made = Chapter("dropout").run("def times_as_long", "def factors", **given)
+    times_as_long, factors = made["times_as_long"], made["factors"]
+    assert times_as_long({0: 6.0, 1: 9.0, 2: None, 5: 1.0}, {0: 3.0, 1: 3.0, 2: 3.0, 7: 1.0}) == {0: 2.0, 1: 3.0}
+    assert times_as_long({0: 6.0}, {0: None}) == {}
     assert factors(to_level, "rate-0.5") == "1.5"
     assert factors(to_settle, "rate-0.5") == "1.6, 3.0"
     assert factors(to_level, "rate-0.75") == "not yet run" == factors({}, "rate-0.5")

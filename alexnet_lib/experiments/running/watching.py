@@ -91,11 +91,6 @@ def courses(record: Mapping[str, Any], key: str) -> dict[int, Course]:
     return {one["seed"]: (one["curve"]["passes"], one["curve"][key]) for one in runs}
 
 
-def times_as_long(one: Mapping[int, float | None], other: Mapping[int, float | None]) -> dict[int, float]:
-    """How many times as many passes `one` took as `other`, by seed, of seeds at which both came there."""
-    return {seed: one[seed] / other[seed] for seed in sorted(one) if one[seed] and other.get(seed)}
-
-
 def keys_in(points: Iterable[Mapping[str, float]]) -> list[str]:
     """Which of WATCHED the points of a curve hold: all, or none."""
     points = list(points)
