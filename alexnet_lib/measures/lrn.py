@@ -1,6 +1,6 @@
-"""Measures of what a normalisation does to activations, and response normalisation with constants that are learned.
+"""What a normalisation keeps in memory, and response normalisation with constants that are learned.
 
-Taught in "Local response normalisation" (section 3.3; questions Q17 to Q24). Activations are (N, C, ...).
+Taught in "Local response normalisation" (section 3.3; questions Q22, Q23). Activations are (N, C, ...).
 """
 
 from __future__ import annotations
@@ -13,29 +13,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..errors import SettingError
-from .signals import rms
-
-
-def relative_change(one: torch.Tensor, other: torch.Tensor) -> float:
-    """How far `one` lies from `other`: root mean square of their difference, as a share of `other`'s own."""
-    return rms(one - other) / rms(other)
-
-
-def uneven(activations: torch.Tensor) -> float:
-    """How unevenly strong the places of the maps are: deviation of the strength over images and places, by its mean.
-
-    A place's strength is the root mean square over its channels. 0: all places of all images are equally strong.
-    """
-    strength = activations.square().mean(1).sqrt().flatten()
-    return float(strength.std() / strength.mean())
-
-
-def reordered(before: torch.Tensor, after: torch.Tensor) -> float:
-    """Of neighbouring channels that are both active (above 0) before: the share of pairs whose order is swapped."""
-    one, other = before[:, :-1], before[:, 1:]
-    active = (one > 0) & (other > 0) & (one != other)
-    swapped = (one < other) != (after[:, :-1] < after[:, 1:])
-    return float(swapped[active].float().mean()) if active.any() else 0.0
 
 
 def bytes_kept(run: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> int:

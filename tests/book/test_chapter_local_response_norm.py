@@ -12,6 +12,7 @@ import torch
 from chapter_cells import Chapter
 from torch import nn
 
+from alexnet_lib import notebook as nb
 from alexnet_lib.data.photographs import load_photographs
 from alexnet_lib.experiments import evidence, lrn_cifar10, results
 from alexnet_lib.experiments.evidence_results import QUESTIONS
@@ -85,10 +86,63 @@ def test_the_checker_says_what_is_wrong(wrong, hint: str, capsys: pytest.Capture
     assert hint in capsys.readouterr().out and head.startswith("def two_columns")
 
 
-def test_the_solution_of_the_turning_point_is_exact() -> None:
+@pytest.fixture
+def play(book_style) -> dict[str, Any]:  # noqa: ANN001
+    """What the cell of the sliders defines."""
+    return run_cells("def draw_response", nb=SimpleNamespace(lines=nb.lines, slider=lambda *_, **__: None))
+
+
+def test_the_drawn_response_is_the_norms_middle_unit(play: dict) -> None:
+    a = torch.full((1, 5), 70.0)
+    a[0, 2] = 30.0
+    assert play["response"](30.0, 70.0) == pytest.approx(local_response_norm(a)[0, 2].item())
+
+
+def test_the_drawing_labels_its_axes_and_lines(play: dict) -> None:
+    fig = play["draw_response"](beta=0.5)
+    left, right = fig.axes
+    assert left.get_xlabel() and left.get_ylabel() and right.get_xlabel()
+    assert [len(ax.get_lines()) for ax in fig.axes] == [3, 3]
+    assert [t.get_text() for t in fig.legends[0].get_texts()][:3] == [f"neighbours at {x}" for x in (0, 50, 200)]
+    grows, drawn = left.lines[1].get_data()
+    assert drawn[40] == pytest.approx(float(play["response"](grows[40], 50, beta=0.5)))
+
+
+def test_the_solution_of_the_turning_point_is_exact(play: dict) -> None:
     """The root of the derivative that the text derives: sqrt(k / (alpha (2 beta - 1)))."""
-    made = run_cells("alone = response")
+    made = run_cells("alone = response", response=play["response"])
     assert float(made["activity"][made["alone"].argmax()]) == (2 / (1e-4 * (2 * 0.75 - 1))) ** 0.5 == 200
+
+
+@pytest.fixture
+def active() -> torch.Tensor:
+    """Activations of a first layer, strong and weak in places."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(2, 12, 5, 5, generator=generator).relu() * torch.rand(2, 1, 5, 5, generator=generator)
+
+
+def test_a_relative_change_is_a_share_of_the_second(active: torch.Tensor) -> None:
+    change = run_cells("def relative_change", active=active, signed=active, rms=rms)["relative_change"]
+    assert change(torch.tensor([3.0, 0.0]), torch.tensor([2.0, 0.0])) == pytest.approx(0.5)
+
+
+def test_places_of_one_strength_are_even(active: torch.Tensor) -> None:
+    uneven = run_cells("def uneven", active=active, rms=rms)["uneven"]
+    x = torch.tensor([[3.0, 0.0], [4.0, 5.0]])[None, :, None]  # two channels, two places, both of strength 5 / sqrt 2
+    assert uneven(x) == pytest.approx(0, abs=1e-7)
+    places = torch.tensor([[1.0, 3.0]])[None, :, None]
+    assert uneven(places) == pytest.approx(2**0.5 / 2)
+
+
+def test_swapped_neighbours_are_counted_among_the_active_ones(active: torch.Tensor) -> None:
+    reordered = run_cells("def reordered", active=active, rms=rms)["reordered"]
+    before = torch.tensor([[1.0, 2.0, 3.0, 0.0, 5.0]])[..., None]
+    after = torch.tensor([[2.0, 1.0, 4.0, 0.0, 9.0]])[..., None]
+    assert reordered(before, after) == 0.5, "of (1, 2) and (2, 3) one; pairs with a silent unit do not count"
+    assert reordered(torch.zeros(1, 3, 1), torch.zeros(1, 3, 1)) == 0
+    a = torch.tensor([[0.0, 0.0, 90.0, 100.0, 0.0, 300.0]])[..., None]
+    b = local_response_norm(a)
+    assert b[0, 2] > b[0, 3] and reordered(a, b) == 1, "the louder of two sees another loud one, the other does not"
 
 
 def test_the_shuffled_norm_is_the_norm_in_an_order_of_its_own() -> None:
