@@ -5,22 +5,15 @@ by 10 three times; the question is the training error, which the paper says deca
 with momentum 0.9, a decay of d shrinks a weight by exp(-10 e d n): one that mattered over the paper's 900,000 steps can
 hardly show in a shorter run, so a larger one stands beside it. Biases: the paper's eight layers in small with the
 starting weights of the text or of the 2012 code, biases at 1, Caffe's 0.1 or 0; the question is the training error of
-the first passes. Every variant chooses its rate. Small: `live.live_comparison`, in the chapter "Details
-of learning", which also reads the records by the functions below. Full: `run_from` behind
-`python -m alexnet_lib experiment learning-cifar10 --full`.
+the first passes. Every variant chooses its rate. Small: `live.live_comparison`, in the chapter "Details of learning",
+which also reads the records. Full: `run_from` behind `python -m alexnet_lib experiment learning-cifar10 --full`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from ..network.small.eight_layers import EightLayersConfig
 from ..network.small.with_dropout import DropoutNetConfig
-from ..records import NOT_RUN
-from . import learning_cifar10 as experiment
-from .chance import mean_and_spread
-from .results import Numbers, VariantResult, results_of
+from .results import VariantResult
 from .running.comparison import Terms
 from .running.comparison_runs import Change, Comparison, Part
 
@@ -73,24 +66,7 @@ EXPERIMENT = Comparison(
 run_from = EXPERIMENT.run_from
 
 
-Found = Mapping[str, VariantResult]
 EARLY = 2  # passes: the paper says "early stages" and no more
-
-
-def decays(root: Path | None = None) -> dict[str, VariantResult]:
-    """The decays of the longest run recorded; {} where there is none."""
-    return _recorded("decay-", "", experiment.DECAYS, root)
-
-
-def biases(start: str, root: Path | None = None) -> dict[str, VariantResult]:
-    """The biases of the longest run recorded from one of `learning_cifar10.STARTS`; {} where there is none."""
-    return _recorded("biases-", f"-{start}", experiment.BIASES, root)
-
-
-def _recorded(first: str, last: str, variants: Mapping[str, float], root: Path | None) -> dict[str, VariantResult]:
-    both = (*experiment.EXPERIMENT.on_gpu, *experiment.EXPERIMENT.on_cpu)
-    parts = [part.name for part in both if part.name.startswith(first) and part.name.endswith(last)]
-    return results_of(experiment.NAME, parts, variants, root)
 
 
 def early_error(result: VariantResult) -> dict[int, float]:
@@ -102,27 +78,3 @@ def early_error(result: VariantResult) -> dict[int, float]:
 def training_error(result: VariantResult) -> dict[int, float]:
     """By seed, of the training images' centres after training."""
     return result.training_error
-
-
-def rows_of(found: Found, names: Mapping[str, object], *numbers: Numbers) -> list[list[str]]:
-    """For a table, a row a name: its label, mean and spread of each of the numbers in per cent, the rate it chose."""
-    rows = []
-    for name in names:
-        one = found.get(name)
-        told = [mean_and_spread(of(one).values()) if one and of(one) else NOT_RUN for of in numbers]
-        rows.append([experiment.LABELS[name], *told, f"{one.rate:g}" if one else "-"])
-    return rows
-
-
-def courses(found: Found) -> dict[str, list[tuple[list[float], list[float]]]]:
-    """By label, for each seed: passes, and the training error of each pass in per cent."""
-    return {
-        experiment.LABELS[name]: [(passes, [100 * error for error in errors]) for passes, errors in one.curves]
-        for name, one in found.items()
-    }
-
-
-def run_names(*founds: Found) -> str:
-    """Which runs were found: their names, which say images and passes; or that there is none."""
-    parts = [one.record["run"].rpartition("_")[0] for found in founds for one in found.values()]
-    return ", ".join(dict.fromkeys(parts)) or NOT_RUN

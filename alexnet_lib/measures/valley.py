@@ -6,8 +6,6 @@ learning".
 
 from __future__ import annotations
 
-import cmath
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -78,29 +76,3 @@ def steps_of(
         optimiser.step()
         places.append(weights.detach().clone())
     return torch.stack(places)
-
-
-def factor_a_step(rate: float, curvature: float, momentum: float = 0.0) -> float:
-    """By what the distance from rest shrinks a step in the long run, along one axis; over 1 it grows.
-
-    The larger modulus of the two roots of x^2 - (1 + momentum - rate curvature) x + momentum. curvature includes the
-    decay, which adds to it.
-    """
-    half = (1 + momentum - rate * curvature) / 2
-    root = cmath.sqrt(half**2 - momentum)
-    return max(abs(half + root), abs(half - root))
-
-
-def highest_rate(curvature: float, momentum: float = 0.0) -> float:
-    """The rate at which the steepest axis no longer comes to rest: 2 (1 + momentum) / curvature."""
-    return 2 * (1 + momentum) / curvature
-
-
-def best_factor(curvatures: tuple[float, float], momentum: bool) -> tuple[float, float, float]:
-    """(rate, momentum, factor a step of the slower axis) at their best: with momentum, or with it held at 0."""
-    flat, steep = sorted(math.sqrt(curvature) for curvature in curvatures)
-    if not momentum:
-        rate = 2 / (flat**2 + steep**2)
-        return rate, 0.0, factor_a_step(rate, flat**2)
-    ratio = (steep - flat) / (steep + flat)
-    return (2 / (steep + flat)) ** 2, ratio**2, ratio

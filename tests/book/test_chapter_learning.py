@@ -13,7 +13,7 @@ from small_sets import separable
 from alexnet_lib.augment import PixelScale, centre
 from alexnet_lib.data.image_set import ImageSet
 from alexnet_lib.experiments import learning_cifar10 as full
-from alexnet_lib.measures.valley import Valley, best_factor, factor_a_step, highest_rate, path
+from alexnet_lib.measures.valley import Valley, path
 from alexnet_lib.network.small.eight_layers import EightLayersConfig
 from alexnet_lib.training.fit import train_step
 from alexnet_lib.training.optimizer import PaperSGD
@@ -59,14 +59,42 @@ def test_the_update_by_hand_is_papersgd_over_many_steps(decay: float) -> None:
         torch.testing.assert_close(weights.detach(), w, rtol=0, atol=1e-14)
 
 
+def factor_a_step(rate: float, curvature: float, momentum: float = 0.0) -> float:
+    """By what the distance from rest shrinks a step in the long run; over 1 it grows: the rule as a matrix on both."""
+    step = torch.tensor([[1 - rate * curvature, momentum], [-rate * curvature, momentum]], dtype=torch.float64)
+    return float(torch.linalg.eigvals(step).abs().max())
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
+def test_over_the_highest_rate_the_path_leaves_the_valley(momentum: float) -> None:
+    top = CHAPTER.run("def highest_rate", Valley=Valley, path=path)["highest_rate"](25.0, momentum)
+    for rate, grows in ((0.98 * top, False), (1.02 * top, True)):
+        far = path(Valley(), (1.0, 1.0), rate, momentum, steps=2000)[-1].abs().max()
+        assert (far > 1e3) == grows and (factor_a_step(rate, 25.0, momentum) > 1) == grows
+
+
+@pytest.mark.parametrize("momentum", [False, True])
+def test_no_rate_or_momentum_nearby_is_better_than_the_best(momentum: bool) -> None:
+    rate, best_momentum, factor = CHAPTER.run("def best_factor")["best_factor"](1.0, 25.0, momentum)
+
+    def slower(rate: float, own: float) -> float:
+        return max(factor_a_step(rate, curvature, own) for curvature in (1.0, 25.0))
+
+    assert slower(rate, best_momentum) == pytest.approx(factor, abs=1e-6)
+    for change in (0.9, 1.1):
+        assert slower(rate * change, best_momentum) > factor
+        if momentum:
+            assert slower(rate, best_momentum * change) > factor
+    assert factor == pytest.approx(4 / 6 if momentum else 24 / 26)
+
+
 def test_steps_that_halve_the_distance_are_those_of_a_path(capsys: pytest.CaptureFixture) -> None:
     rows: list[list[str]] = []
     shown = SimpleNamespace(table=lambda found, **_: rows.extend(found))
-    known = {"best_factor": best_factor, "highest_rate": highest_rate, "Valley": Valley, "path": path}
-    CHAPTER.run("for ratio in (10.0", nb=shown, **known)
-    CHAPTER.run("for momentum in (0.0, 0.9)", **known)
+    best_factor = CHAPTER.run("def best_factor", nb=shown)["best_factor"]
+    CHAPTER.run("def highest_rate", Valley=Valley, path=path)
     for ratio, without, _, _ in rows:
-        rate, momentum, _ = best_factor((1.0, float(ratio)), momentum=False)
+        rate, momentum, _ = best_factor(1.0, float(ratio), momentum=False)
         far = path(Valley((1.0, float(ratio))), (1.0, 1.0), rate, momentum, steps=5000)[:, 0].abs()
         halves = int((far > 0.5).sum())
         assert halves == pytest.approx(float(without), abs=1.01)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from chapter_cells import Chapter
 from race_cases import workplace
 from small_sets import write_tree
 
 from alexnet_lib import experiments, records
-from alexnet_lib.experiments import learning_cifar10
-from alexnet_lib.experiments.results import results_of, test_error
+from alexnet_lib.experiments import learning_cifar10, results
+from alexnet_lib.experiments.chance import mean_and_spread
+from alexnet_lib.experiments.results import results_of
 from alexnet_lib.experiments.running.comparison import run_trial, stages_of
 from alexnet_lib.experiments.running.comparison_runs import Change, Comparison, run
 from alexnet_lib.experiments.running.pool import Stopped
@@ -126,33 +131,50 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_early_error_is_the_second_passs_without_the_pilot(root: Path) -> None:
-    found = learning_cifar10.biases("text", root)
-    assert learning_cifar10.early_error(found["bias-1"]) == {0: 0.6, 1: 0.7}
-    assert learning_cifar10.rows_of(found, learning_cifar10.BIASES, learning_cifar10.early_error) == [
-        ["biases 0", "85.0 ± 7.1 (2 seeds)", "0.003"],
-        ["biases 0.1, Caffe's", "not yet run", "-"],
-        ["biases 1, the paper's", "65.0 ± 7.1 (2 seeds)", "0.003"],
+def test_the_early_error_is_the_second_passs_without_the_pilot(tables: Callable) -> None:
+    found = tables()
+    assert experiment.early_error(found["by_start"]["text"]["bias-1"]) == {0: 0.6, 1: 0.7}
+    rows, caption = found["shown"][0]
+    assert rows[:3] == [
+        ["weights; biases 0", "85.0 ± 7.1 (2 seeds)", "0.003"],
+        ["weights; biases 0.1, Caffe's", "not yet run", "-"],
+        ["weights; biases 1, the paper's", "65.0 ± 7.1 (2 seeds)", "0.003"],
     ]
-    assert learning_cifar10.courses(found)["biases 0"][0] == ([1, 2], [90.0, 80.0])
-    assert learning_cifar10.run_names(found, {}) == CPU_RUN
+    assert f"Runs: {CPU_RUN}." in caption
 
 
-def test_a_run_that_diverged_has_no_early_error(root: Path) -> None:
+def test_a_run_that_diverged_has_no_early_error(root: Path, tables: Callable) -> None:
     write(f"{CPU_RUN}_bias-0", {0: [0.9, 0.8], 1: [0.9]}, [0.5, 1.0], root, diverged=1)
-    assert learning_cifar10.early_error(learning_cifar10.biases("text", root)["bias-0"]) == {0: 0.8}
+    assert experiment.early_error(tables()["by_start"]["text"]["bias-0"]) == {0: 0.8}
 
 
-def test_the_longest_run_is_taken_as_soon_as_it_has_as_many_variants(root: Path) -> None:
+def test_the_longest_run_is_taken_as_soon_as_it_has_as_many_variants(root: Path, tables: Callable) -> None:
     write("biases-20-passes-text_bias-0", {0: [0.7, 0.6]}, [0.4], root)
-    assert learning_cifar10.run_names(learning_cifar10.biases("text", root)) == CPU_RUN
+    assert f"Runs: {CPU_RUN}." in tables()["shown"][0][1]
     write("biases-20-passes-text_bias-1", {0: [0.7, 0.6]}, [0.4], root)
-    assert learning_cifar10.run_names(learning_cifar10.biases("text", root)) == "biases-20-passes-text"
+    assert "Runs: biases-20-passes-text." in tables()["shown"][0][1]
 
 
-def test_what_is_not_recorded_says_so(root: Path) -> None:
-    assert learning_cifar10.biases("code2012", root) == {} == learning_cifar10.decays(root)
-    assert learning_cifar10.rows_of({}, learning_cifar10.DECAYS, learning_cifar10.training_error, test_error)[1] == [
-        "decay 0.0005, the paper's", "not yet run", "not yet run", "-",
-    ]  # fmt: skip
-    assert learning_cifar10.run_names({}) == "not yet run" and learning_cifar10.courses({}) == {}
+def test_what_is_not_recorded_says_so(tables: Callable) -> None:
+    found = tables()
+    assert found["by_start"]["code2012"] == {} == found["by_decay"]
+    rows, caption = found["shown"][1]
+    assert rows[1] == ["decay 0.0005, the paper's", "not yet run", "-", "not yet run", "-"]
+    assert "Run: not yet run." in caption
+
+
+CHAPTER = Chapter("learning")
+
+
+@pytest.fixture
+def tables(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """What the chapter's two cells on records define and show, from the records under root."""
+    monkeypatch.setattr(results, "results_of", partial(results_of, root=root))
+
+    def read() -> dict[str, Any]:
+        shown: list[tuple[list[list[str]], str]] = []
+        given = {"STARTS": dict.fromkeys(experiment.STARTS, "weights"), "mean_and_spread": mean_and_spread}
+        given["nb"] = SimpleNamespace(table=lambda rows, caption, **_: shown.append((rows, caption)))
+        return CHAPTER.run("by_start = {", "by_decay, rows = ", **given) | {"shown": shown}
+
+    return read
