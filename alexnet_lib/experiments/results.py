@@ -205,17 +205,6 @@ class RaceResult:
         """For each seed at the best rate: passes, and the training error of the last whole pass at each."""
         return [(o["curve"]["passes"], o["curve"]["pass_error"]) for o in self.runs]
 
-    def sweep_rows(self) -> list[list[str]]:
-        """For a table, a row a rate: the rate, passes to the target, lowest training error."""
-        return [
-            [
-                f"{row['rate']:g}",
-                "-" if row["target_passes"] is None else f"{row['target_passes']:.1f}",
-                "diverged" if row["lowest_error"] is None else f"{row['lowest_error']:.1%}",
-            ]
-            for row in self.record["result"]["sweep"]
-        ]
-
     def text(self, threshold: float) -> str:
         """For a table: "9.8 (9.5 to 10.0; 3 seeds)", or that it was not met within the cap."""
         passes = self.passes(threshold)
@@ -244,11 +233,6 @@ def result_of(
     if not record or not record["result"]["sweep_done"]:
         return None
     return RaceResult(record)
-
-
-def text_of(result: RaceResult | None, threshold: float) -> str:
-    """`result.text(threshold)`, or that it is not yet run."""
-    return NOT_RUN if result is None else result.text(threshold)
 
 
 @dataclass(frozen=True)

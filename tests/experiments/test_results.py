@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alexnet_lib import records
-from alexnet_lib.experiments.results import RaceResult, keys_of, ratio, result_of, text_of
+from alexnet_lib.experiments.results import RaceResult, keys_of, ratio, result_of
 
 
 def record(
@@ -20,14 +20,10 @@ def record(
         for seed, p in reached.items()
     ]
     other = {"rate": 0.1, "seed": 0, "curve": {"passes": [1.0], "pass_error": [0.1]}}
-    sweep = [
-        {"rate": 0.01, "target_passes": 9.5, "lowest_error": 0.2499},
-        {"rate": 0.1, "target_passes": None, "lowest_error": None},
-    ]
     return {
         "experiment": "relu-vs-tanh", "run": run, "claims": ["C01"], **records.circumstances("CPU", "command"),
         "configuration": {"settings": {"passes": cap}}, "seeds": list(reached), "seconds": 1.0,
-        "curves": [*curves, other], "result": {"best_rate": 0.01, "sweep": sweep, "sweep_done": sweep_done},
+        "curves": [*curves, other], "result": {"best_rate": 0.01, "sweep": [], "sweep_done": sweep_done},
         "dataset": {"name": "CIFAR-10", "source": "x", "checksum": "y", "images": 1, "stand_in": False},
     }  # fmt: skip
 
@@ -54,20 +50,15 @@ def test_only_runs_at_the_best_rate_count() -> None:
     ],
 )
 def test_the_text_gives_median_range_and_seeds_or_says_who_failed(reached: dict, text: str) -> None:
-    assert result(reached).text(0.25) == text_of(result(reached), 0.25) == text
+    assert result(reached).text(0.25) == text
 
 
 def test_a_median_is_not_given_where_a_seed_failed() -> None:
     assert result({0: 9.5, 1: None}).typical(0.25) is None
 
 
-def test_what_is_not_recorded_is_not_yet_run() -> None:
-    assert text_of(None, 0.25) == "not yet run"
+def test_what_is_not_recorded_has_no_key() -> None:
     assert keys_of([None, result({0: 1.5})]) == ["relu-vs-tanh/80sec_2012_0-255_relu"]
-
-
-def test_a_sweep_shows_passes_or_a_dash_and_says_what_diverged() -> None:
-    assert result({0: 9.5}).sweep_rows() == [["0.01", "9.5", "25.0%"], ["0.1", "-", "diverged"]]
 
 
 def test_a_ratio_is_of_medians_with_the_range_over_all_pairs() -> None:

@@ -12,7 +12,6 @@ from torch import nn
 from alexnet_lib.errors import SettingError
 from alexnet_lib.experiments import lrn_cifar10
 from alexnet_lib.network.lrn import LocalResponseNorm, local_response_norm
-from alexnet_lib.network.small.four_layers import count_weights
 from alexnet_lib.network.small.locally_connected import (
     NORMS,
     POOLINGS,
@@ -96,11 +95,15 @@ def test_the_weights_are_as_many_as_counted_by_hand() -> None:
     convolutions = (75 * 64 + 64) + (1600 * 64 + 64)
     local_layers = 36 * (576 * 32 + 32) + 36 * (288 * 32 + 32)
     plain = convolutions + local_layers + 1152 * 10 + 10
-    count = {norm: count_weights(ConvLocalNet(ConvLocalConfig(norm), seed=0)) for norm in NORMS}
+
+    def count_of(config: ConvLocalConfig) -> int:
+        return sum(map(torch.numel, ConvLocalNet(config, seed=0).parameters()))
+
+    count = {norm: count_of(ConvLocalConfig(norm)) for norm in NORMS}
     assert count == {**dict.fromkeys(NORMS, plain), "batch": plain + 4 * 64}
     wider = 36 * (576 * 64 + 64) + 36 * (576 * 32 + 32) - local_layers
-    assert count_weights(ConvLocalNet(lrn_cifar10.RELEASED, seed=0)) == plain + wider
-    learned = {name: count_weights(ConvLocalNet(ConvLocalConfig(pooling=name), seed=0)) - plain for name in POOLINGS}
+    assert count_of(lrn_cifar10.RELEASED) == plain + wider
+    learned = {name: count_of(ConvLocalConfig(pooling=name)) - plain for name in POOLINGS}
     assert {name: n for name, n in learned.items() if n} == {
         "strided convolution": 2 * (9 * 64 * 64 + 64),
         "learned": 2 * 9 * 64,

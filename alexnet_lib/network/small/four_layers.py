@@ -125,11 +125,6 @@ class SmallNet(nn.Module):
         return deviation
 
 
-def count_weights(net: nn.Module) -> int:
-    """How many numbers the network learns, biases and batch-norm scales included."""
-    return sum(parameter.numel() for parameter in net.parameters())
-
-
 def activations_by_layer(net: SmallNet, images: torch.Tensor) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
     """Run images (N, 3, H, W) through the net and keep, for each nonlinearity, its input and its output.
 
