@@ -36,6 +36,7 @@ def test_the_network_built_by_hand_is_the_librarys_in_outputs_and_gradients() ->
 
 
 def test_the_starting_weights_set_by_hand_are_spread_as_the_librarys() -> None:
+    torch.manual_seed(0)  # 640 weights in the last layer: one draw in eighty is off by a tenth
     layers = run_cells("by_hand = nn.Sequential")["layers"]
     ours = SmallNet(SmallNetConfig("80sec", "relu", "2012", "0-255"), seed=0).weighted_layers()
     for mine, theirs in zip(layers, ours, strict=True):
