@@ -12,26 +12,7 @@ from matplotlib.patches import Rectangle
 
 from ..network.geometry import Window
 from ..network.pooling import Pooling, average_pool, max_pool, onto_pixels, routes, soft_pool
-from ..notebook.style import DASHES, FOREGROUND, MARKERS, PALETTE, bar_style_for, style_for
-
-_LOOKS = {
-    "max 3/2": ("blue", DASHES[0], MARKERS[0]),
-    "max 2/2": ("orange", DASHES[1], MARKERS[1]),
-    "average 3/2": ("teal", DASHES[2], MARKERS[2]),
-    "average 2/2": ("crimson", DASHES[3], MARKERS[3]),
-    "none": ("moss", DASHES[4], MARKERS[4]),
-    "learned": ("violet", DASHES[5], MARKERS[5]),
-    "strided convolution": ("crimson", DASHES[2], "*"),
-    "the map itself": ("violet", DASHES[0], "X"),
-}
-
-
-def look_of(name: str) -> dict:
-    """Colour, dash and marker of a pooling, the same in every figure; another name gets those of the book's cycle."""
-    if name not in _LOOKS:
-        return style_for(name) | {"markevery": 1}
-    colour, dash, marker = _LOOKS[name]
-    return {"color": PALETTE[colour], "linestyle": dash, "marker": marker, "markevery": 1}
+from ..notebook.style import FOREGROUND, PALETTE, bar_style_for
 
 
 def name_of(window: Window) -> str:
@@ -192,24 +173,3 @@ def rms_error(picture: torch.Tensor, rebuilt: torch.Tensor) -> float:
     height, width = (min(a, b) for a, b in zip(picture.shape[1:], rebuilt.shape[1:], strict=True))
     apart = picture[:, :height, :width].float() - rebuilt[:, :height, :width]
     return float(apart.square().mean().sqrt())
-
-
-def draw_trade(points: Mapping[str, tuple[float, float]]) -> Figure:
-    """Poolings as points: how much changes under a shift, and what share cannot be rebuilt."""
-    fig, ax = plt.subplots(figsize=(7.5, 3.8))
-    for name, (moved, gone) in points.items():
-        ax.plot(moved, gone, label=name, **look_of(name) | {"linestyle": "", "markersize": 9})
-    ax.set(xlabel="change when the maps move by one unit", ylabel="share that cannot be rebuilt", ylim=(0, 1))
-    ax.margins(0.12)
-    fig.legend(loc="outside right center")
-    return fig
-
-
-def draw_lines(lines: Mapping[str, Sequence[float]], places: Sequence[float], **axis: object) -> Figure:
-    """Lines over the same places, with the axes' labels as matplotlib's `set` takes them."""
-    fig, ax = plt.subplots(figsize=(6.5, 4))
-    for name, heights in lines.items():
-        ax.plot(places, heights, label=name, **look_of(name))
-    ax.set(**axis)
-    ax.legend()
-    return fig

@@ -1,4 +1,4 @@
-"""What pooling keeps and loses, measured on maps (N, C, H, W): under a shift, for rebuilding, between neighbours.
+"""What pooling keeps and loses, measured on maps (N, C, H, W): under a shift, for rebuilding, of independent units.
 
 The maps are those of a first layer drawn by hand, so that nothing depends on a training run. Taught in "Overlapping
 pooling" (section 3.4; questions Q26, Q27).
@@ -10,12 +10,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from ..augment import PixelScale, centre
+from ..augment import centre
 from ..errors import SettingError
-from ..network.geometry import Window
-from ..network.pooling import Pooling, SoftPool
 
 SIDE, KERNEL, STRIDE = 227, 11, 4  # the first layer's: 55 x 55 maps
 
@@ -51,13 +48,6 @@ def first_layer(images: torch.Tensor, move: int = 0) -> torch.Tensor:
     return maps / maps.std()
 
 
-def busiest_strip(maps: torch.Tensor) -> torch.Tensor:
-    """Three neighbouring rows, (3, W), of the map in whose middle row responses, capped at 3, change most."""
-    busy = maps.clamp(max=3).diff(dim=3).abs().mean(3)[:, :, 1:-1]
-    image, kernel, top = (int(place) for place in torch.unravel_index(busy.argmax(), busy.shape))
-    return maps[image, kernel, top : top + 3]
-
-
 def centred(maps: torch.Tensor) -> torch.Tensor:
     """Each of the C maps less its own mean over images and places: how strong a map is on the whole is no likeness."""
     return maps - maps.mean((0, 2, 3), keepdim=True)
@@ -70,17 +60,6 @@ def change(before: torch.Tensor, after: torch.Tensor) -> float:
     """
     spread = (centred(before).square().mean() + centred(after).square().mean()).sqrt()
     return float((after - before).square().mean().sqrt() / spread)
-
-
-def neighbour_correlation(maps: torch.Tensor, apart: int = 1) -> float:
-    """The correlation of units `apart` places from each other in a row of the same map: the mean over the C maps.
-
-    Maps that are constant have none, and are left out.
-    """
-    left, right = (centred(part) for part in (maps[..., :-apart], maps[..., apart:]))
-    both, of_left, of_right = ((a * b).mean((0, 2, 3)) for a, b in ((left, right), (left, left), (right, right)))
-    alive = (of_left > 0) & (of_right > 0)
-    return float((both[alive] / (of_left[alive] * of_right[alive]).sqrt()).mean())
 
 
 def effective_number(maps: torch.Tensor, side: int = 8) -> float:
@@ -130,84 +109,3 @@ def across_maps(maps: torch.Tensor) -> torch.Tensor:
     blocks = maps.unfold(2, 2, 2).unfold(3, 2, 2).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4 * count).double()
     vectors = torch.linalg.eigh(torch.cov(blocks.T)).eigenvectors
     return vectors[:, -count:].T.reshape(count, count, 2, 2).to(maps.dtype)
-
-
-def across_lost(kernels: torch.Tensor, maps: torch.Tensor) -> float:
-    """The share of the maps' variance that `across_maps` kernels do not keep (they are orthonormal)."""
-    count = maps.shape[1]
-    blocks = maps.unfold(2, 2, 2).unfold(3, 2, 2).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4 * count)
-    blocks = blocks - blocks.mean(0)
-    kept = blocks @ kernels.flatten(1).T
-    return float(1 - kept.square().sum() / blocks.square().sum())
-
-
-def learn_window(maps: torch.Tensor, steps: int = 25, size: int = 3) -> torch.Tensor:
-    """The one window of weights, moved by 2 over every map alike, from which most can be rebuilt: (1, 1, size, size).
-
-    Adam on the `lost` share, which is solved for anew at every step; it starts as the average and sums to 1.
-    """
-    weights = torch.full((1, 1, size, size), 1 / size**2, requires_grad=True)
-    optimiser = torch.optim.Adam([weights], lr=0.03)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        pooled = one_window(maps, weights)
-        lost(rebuilding(pooled, maps), pooled, maps).backward()
-        optimiser.step()
-    return (weights / weights.sum()).detach()
-
-
-def one_window(maps: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Slide one window of weights (1, 1, size, size) over every map, by 2."""
-    count = maps.shape[1]
-    return F.conv2d(maps, weights.expand(count, -1, -1, -1), stride=2, groups=count)
-
-
-def unlearnt(features: torch.Tensor, steps: list[int]) -> list[float]:
-    """What share of random labels a linear classifier has not learned after each number of gradient steps.
-
-    Exact, without training: the expected squared error of full-batch gradient descent on squared loss from weights 0,
-    over labels of variance 1 and mean 0; features (N, ...) are centred, the step is 1 over the
-    largest eigenvalue of their inner products. The faster it falls, the easier these images are to learn by heart.
-    """
-    rows = features.flatten(1).double()
-    rows = rows - rows.mean(0)
-    eigenvalues = torch.linalg.eigvalsh(rows @ rows.T).clamp(min=0)
-    shrink = 1 - eigenvalues[1:] / eigenvalues.max()  # without the mean, which centring took out
-    return [float((shrink ** (2 * count)).mean()) for count in steps]
-
-
-def learn_sharpness(maps: torch.Tensor, steps: int = 25) -> tuple[list[float], torch.Tensor]:
-    """Soft pooling 3/2 from which most can be rebuilt: the share lost at every step, and the sharpness of each map.
-
-    Adam on the `lost` share, from a sharpness of 1 for all of the (N, C, H, W) maps.
-    """
-    layer = SoftPool(maps.shape[1], Window(3, 2), start=1.0)
-    optimiser, losses = torch.optim.Adam(layer.parameters(), lr=0.1), []
-    for _ in range(steps):
-        optimiser.zero_grad()
-        pooled = layer(maps)
-        loss = lost(rebuilding(pooled, maps), pooled, maps)
-        loss.backward()
-        optimiser.step()
-        losses.append(float(loss.detach()))
-    return losses, layer.sharpness.detach()
-
-
-def told_apart(pool: Pooling, maps: torch.Tensor, noise: torch.Tensor, strong: float = 0.5) -> float:
-    """How often a window that holds a unit over `strong` comes out above one that does not, with noise on the maps.
-
-    1 is always, 0.5 no better than chance. `pool` has windows 3/2; the noise, of the maps' shape, is added at 0.3.
-    """
-    hit = F.max_pool2d(maps, 3, 2).flatten() > strong
-    ranks = pool(maps + 0.3 * noise).flatten().argsort().argsort().double()
-    return float((ranks[hit].mean() - (int(hit.sum()) - 1) / 2) / (~hit).sum())
-
-
-def answers_changed(net: nn.Module, scale: PixelScale, images: torch.Tensor, by: int = 1, side: int = 24) -> float:
-    """The share of images (N, 3, H, W), bytes, whose class changes if the centre cut-out moves right by `by` pixels."""
-    top, left = ((length - side) // 2 for length in images.shape[2:])
-    net = net.cpu().eval()
-    with torch.no_grad():
-        cuts = (images[:, :, top : top + side, at : at + side] for at in (left, left + by))
-        here, there = (net(scale(cut)).argmax(1) for cut in cuts)
-    return float((here != there).float().mean())

@@ -6,7 +6,6 @@ architecture", where they settle whether the input is 224 or 227 pixels wide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -106,11 +105,3 @@ FIRST_LAYERS: tuple[tuple[str, int, Window], ...] = (
     ("Caffe: crops of 227", 227, Window(11, 4)),
     ("torchvision: padding 2", 224, Window(11, 4, padding=2)),
 )
-
-
-def sizes_through(image: int, windows: Sequence[Window]) -> list[int]:
-    """The sides of the maps after each window, from an image of side `image`."""
-    sizes = [image]
-    for window in windows:
-        sizes.append(window.outputs(sizes[-1]))
-    return sizes[1:]

@@ -11,17 +11,20 @@ import torch.nn.functional as F
 from chapter_cells import Chapter
 
 from alexnet_lib import notebook as nb
+from alexnet_lib.augment import PixelScale
 from alexnet_lib.experiments import evidence
 from alexnet_lib.experiments.logs_2012 import BY_NET
+from alexnet_lib.figures import overlapping_pooling as draw
 from alexnet_lib.measures import pooling as measure
 from alexnet_lib.network.alexnet import AlexNet
-from alexnet_lib.network.geometry import Window, sizes_through
-from alexnet_lib.network.pooling import COMPARED, average_pool, max_pool, routes
+from alexnet_lib.network.geometry import Window
+from alexnet_lib.network.pooling import COMPARED, SoftPool, average_pool, max_pool, routes
 from alexnet_lib.training.recipes import named
 
 OVERLAPPING, TOUCHING = Window(3, 2), Window(2, 2)
-CHAPTER = Chapter("overlapping_pooling", Window=Window, overlapping=OVERLAPPING, touching=TOUCHING)
+CHAPTER = Chapter("overlapping_pooling", Window=Window, draw=draw, overlapping=OVERLAPPING, touching=TOUCHING)
 run_cells = CHAPTER.run
+SILENT = SimpleNamespace(**dict.fromkeys(("show", "table", "slider"), lambda *_, **__: None), PALETTE=nb.PALETTE)
 
 
 def test_the_row_by_hand_is_what_both_poolings_give(capsys, book_style) -> None:
@@ -53,15 +56,134 @@ def test_the_sizes_of_the_maps_are_those_of_the_network() -> None:
     assert rows["2/2, ceil"] == ["55 - 28 - 14 - 7", "[0, 0, 0]"]
 
 
+def test_the_papers_maps() -> None:
+    through = run_cells("def sizes_through", nb=SILENT)["sizes_through"]
+    windows = [Window(11, 4, rounding="ceil"), Window(3, 2), Window(5, 1, 2), Window(3, 2), Window(3, 1, 1)]
+    assert through(224, [*windows, Window(3, 1, 1), Window(3, 1, 1), Window(3, 2)]) == [
+        55, 27, 27, 13, 13, 13, 13, 6,
+    ]  # fmt: skip
+    without_overlap = [Window(2, 2) if window == Window(3, 2) else window for window in windows]
+    assert through(224, without_overlap) == through(224, windows)
+
+
 def test_the_order_of_relu_and_max_makes_no_difference(capsys) -> None:
     same = run_cells("signed = torch.randn")["same"]
     assert same == [True, True]
 
 
+def noise(count: int = 40, side: int = 55, channels: int = 4) -> torch.Tensor:
+    return torch.randn(count, channels, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_busiest_strip_is_around_the_row_that_changes_most() -> None:
+    maps = torch.zeros(3, 2, 9, 9)
+    maps[1, 1, 5, ::2] = 2
+    maps[2, 0, 4, 4] = 100
+    maps[0, 0, 3] = 2
+    found = run_cells("busy = first", first=maps, COMPARED=COMPARED, nb=SILENT, photographs=None)
+    assert torch.equal(found["strip"], maps[1, 1, 4:7])
+
+
+def rebuilt(first: torch.Tensor) -> dict:
+    return run_cells("def lost_across", first=first, measure=measure)
+
+
+def test_what_maps_of_noise_lose_is_known() -> None:
+    """One number for four independent ones keeps a quarter of their variance."""
+    train, test = noise(count=60).split(30)
+    kernels = measure.across_maps(train)
+    assert rebuilt(train)["lost_across"](kernels, test) == pytest.approx(0.75, abs=0.02)
+
+
+def test_what_is_learned_loses_less_than_the_average_it_starts_from() -> None:
+    smooth = F.avg_pool2d(noise(2, 35), 3, 1)[..., :31, :31]
+    made, weights = rebuilt(smooth), torch.full((1, 1, 3, 3), 1 / 9, requires_grad=True)
+    average = COMPARED["average 3/2"]
+    torch.testing.assert_close(made["one_window"](smooth, weights), average(smooth))
+    made["learn"](lambda x: made["one_window"](x, weights), [weights], smooth, rate=0.03, steps=10)
+    gone = []
+    for pooled in (made["one_window"](smooth, weights.detach()), average(smooth)):
+        gone.append(float(measure.lost(measure.rebuilding(pooled, smooth), pooled, smooth)))
+    assert gone[0] <= gone[1]
+    layer = SoftPool(4, OVERLAPPING, start=1.0)
+    losses = made["learn"](layer, layer.parameters(), smooth.relu(), rate=0.1, steps=8)
+    assert len(losses) == 8 and losses[-1] < losses[0]
+    assert layer.sharpness.shape == (4,) and (layer.sharpness < 1).all()  # the average keeps more
+
+
+def test_the_points_are_the_poolings_in_what_they_change_and_lose(book_style) -> None:
+    alike = noise(40, 31, 1).expand(-1, 4, -1, -1) + 0.1 * noise(40, 31)
+    given = {"measure": measure, "COMPARED": COMPARED, "changes": lambda _: [0, 0, 0.4], "photographs": None}
+    made = run_cells("def lost_across", "points = {name", first=alike, nb=SILENT, **given)
+    assert made["fig"].axes[0].collections[0].get_offsets().tolist() == [list(each) for each in made["points"].values()]
+    assert [text.get_text() for text in made["fig"].axes[0].texts] == [*COMPARED, "learned", "strided convolution"]
+    assert made["strided"] < 0.1, "maps that say the same fit into as many numbers as one of them has"
+
+
+def test_answers_are_counted_where_they_change() -> None:
+    changed = run_cells("def answers_changed", live={}, test=None, mine="", nb=SILENT)["answers_changed"]
+    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    images[0, :, :, 28] = 200  # enters a cut-out of 24 when it moves from 4 to 5
+    bright = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 24 * 24, 2))
+    with torch.no_grad():
+        bright[1].weight[:] = torch.tensor([[0.0], [1.0]])
+        bright[1].bias[:] = torch.tensor([1.0, 0.0])
+    scale = PixelScale(torch.zeros(3, 32, 32))
+    assert changed(bright, scale, images) == 0.25
+    assert changed(bright, scale, images, by=0) == 0
+
+
+def other_windows(first: torch.Tensor) -> dict:
+    """What the cell on other windows defines."""
+    return run_cells("def pooled_by", first=first, measure=measure, changes=lambda _: [0, 0, 0], lost=lambda _: 0,
+                     photographs=type("Named", (), {"name": "noise"}))  # fmt: skip
+
+
+def test_neighbouring_averages_of_noise_are_alike_by_what_they_share() -> None:
+    """3 of 9 pixels are shared by neighbours at 3/2, none at 2/2 nor two places apart."""
+    likeness = other_windows(noise(8))["likeness"]
+    overlapping, apart = (COMPARED[name](noise()) for name in ("average 3/2", "average 2/2"))
+    assert likeness(overlapping) == pytest.approx(1 / 3, abs=0.01)
+    assert likeness(overlapping, 2) == pytest.approx(0, abs=0.01)
+    assert likeness(apart) == pytest.approx(0, abs=0.01)
+    x = noise()
+    assert likeness(x + 10 * torch.arange(4.0)[:, None, None]) == pytest.approx(0, abs=0.01), "strength is no likeness"
+    dead = torch.cat([x, torch.zeros_like(x[:, :1])], 1)
+    assert likeness(dead) == pytest.approx(likeness(x))
+
+
+def test_windows_are_told_apart_as_often_as_pairs_come_out_in_order() -> None:
+    given = {"first": noise(2, 15), "COMPARED": COMPARED, "nb": SILENT, "photographs": SimpleNamespace(name="noise")}
+    told_apart = run_cells("def told_apart", **given)["told_apart"]
+    maps, pool = (noise(2, 15) - 0.5).relu(), COMPARED["max 3/2"]
+    pooled, hit = pool(maps + 0.3 * noise(2, 15)).flatten(), pool(maps).flatten() > 0.9
+    pairs = pooled[hit][:, None] > pooled[~hit]
+    told = told_apart(pool, maps, noise(2, 15), strong=0.9)
+    assert told == pytest.approx(float(pairs.float().mean()), abs=1e-6)
+    assert told_apart(pool, maps, torch.zeros_like(maps), strong=0.9) == 1
+
+
+def test_what_is_unlearnt_is_what_gradient_descent_leaves(book_style) -> None:
+    """Held to a run of gradient descent on squared loss, averaged over random labels of mean 0."""
+    both = {"max 3/2": COMPARED["max 3/2"], "max 2/2": COMPARED["max 2/2"]}
+    given = {"both": both, "first": noise(60, 15, 1), "photographs": None}
+    unlearnt = run_cells("def unlearnt", nb=SimpleNamespace(show=SILENT.show, lines=nb.lines), **given)["unlearnt"]
+    features = torch.randn(12, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    rows = features - features.mean(0)
+    step = 1 / torch.linalg.eigvalsh(rows @ rows.T).max()
+    labels = torch.randn(12, 4000, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    labels -= labels.mean(0)
+    weights = torch.zeros(40, 4000, dtype=torch.float64)
+    for _ in range(5):
+        weights += step * rows.T @ (labels - rows @ weights)
+    left = float((labels - rows @ weights).square().sum() / labels.square().sum())
+    assert unlearnt(features, [5])[0] == pytest.approx(left, rel=0.03)
+    assert unlearnt(features, [0]) == [1.0]
+
+
 def test_poolings_of_other_windows_are_the_librarys_where_the_windows_fit() -> None:
     first = torch.rand(8, 2, 55, 55, generator=torch.Generator().manual_seed(0))
-    cell = run_cells("def pooled_by", first=first, measure=measure, changes=lambda _: [0, 0, 0], lost=lambda _: 0,
-                     photographs=type("Named", (), {"name": "noise"}))  # fmt: skip
+    cell = other_windows(first)
     for size in (1, 2, 3):
         window = Window(size, 2, (size - 1) // 2)
         for kind, ours in ((F.max_pool2d, max_pool), (F.avg_pool2d, average_pool)):
@@ -119,7 +241,8 @@ def test_the_recorded_effect_is_that_of_overlap() -> None:
 
 
 def test_the_quoted_errors_are_the_logs_and_the_difference_is_for_overlap() -> None:
-    rows = tables_of("3/2 (net 145)", sizes_through=sizes_through)[0]
+    through = run_cells("def sizes_through", nb=SILENT)["sizes_through"]
+    rows = tables_of("3/2 (net 145)", sizes_through=through)[0]
     for row, net in zip(rows, ("145", "147"), strict=False):
         assert row[1:] == [f"{100 * error:.2f}" for error in (BY_NET[net].top1, BY_NET[net].top5)]
     assert rows[2] == ["3/2 is better by (points)", "+0.40", "+0.30"]

@@ -133,7 +133,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_the_early_error_is_the_second_passs_without_the_pilot(tables: Callable) -> None:
     found = tables()
-    assert experiment.early_error(found["by_start"]["text"]["bias-1"]) == {0: 0.6, 1: 0.7}
+    assert learning_cifar10.early_error(found["by_start"]["text"]["bias-1"]) == {0: 0.6, 1: 0.7}
     rows, caption = found["shown"][0]
     assert rows[:3] == [
         ["weights; biases 0", "85.0 ± 7.1 (2 seeds)", "0.003"],
@@ -145,7 +145,7 @@ def test_the_early_error_is_the_second_passs_without_the_pilot(tables: Callable)
 
 def test_a_run_that_diverged_has_no_early_error(root: Path, tables: Callable) -> None:
     write(f"{CPU_RUN}_bias-0", {0: [0.9, 0.8], 1: [0.9]}, [0.5, 1.0], root, diverged=1)
-    assert experiment.early_error(tables()["by_start"]["text"]["bias-0"]) == {0: 0.8}
+    assert learning_cifar10.early_error(tables()["by_start"]["text"]["bias-0"]) == {0: 0.8}
 
 
 def test_the_longest_run_is_taken_as_soon_as_it_has_as_many_variants(root: Path, tables: Callable) -> None:
@@ -173,7 +173,7 @@ def tables(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str
 
     def read() -> dict[str, Any]:
         shown: list[tuple[list[list[str]], str]] = []
-        given = {"STARTS": dict.fromkeys(experiment.STARTS, "weights"), "mean_and_spread": mean_and_spread}
+        given = {"STARTS": dict.fromkeys(learning_cifar10.STARTS, "weights"), "mean_and_spread": mean_and_spread}
         given["nb"] = SimpleNamespace(table=lambda rows, caption, **_: shown.append((rows, caption)))
         return CHAPTER.run("by_start = {", "by_decay, rows = ", **given) | {"shown": shown}
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from alexnet_lib.errors import SettingError
-from alexnet_lib.network.geometry import FIRST_LAYERS, ReceptiveField, Window, sizes_through
+from alexnet_lib.network.geometry import FIRST_LAYERS, ReceptiveField, Window
 
 
 @pytest.mark.parametrize("image", range(11, 40))
@@ -52,15 +52,6 @@ def test_the_first_layer_is_55_wide_for_all_but_the_bare_formula():
 def test_the_2012_rounding_is_three_zeros_at_right_and_bottom():
     ceil, padded = Window(11, 4, rounding="ceil"), Window(11, 4, end_padding=3)
     assert ceil.spans(224) == padded.spans(224)
-
-
-def test_the_papers_maps():
-    windows = [Window(11, 4, rounding="ceil"), Window(3, 2), Window(5, 1, 2), Window(3, 2), Window(3, 1, 1)]
-    assert sizes_through(224, [*windows, Window(3, 1, 1), Window(3, 1, 1), Window(3, 2)]) == [
-        55, 27, 27, 13, 13, 13, 13, 6,
-    ]  # fmt: skip
-    without_overlap = [Window(2, 2) if window == Window(3, 2) else window for window in windows]
-    assert sizes_through(224, without_overlap) == sizes_through(224, windows)
 
 
 def test_receptive_fields_are_what_a_gradient_reaches():

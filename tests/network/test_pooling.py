@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
 
-from alexnet_lib.augment import PixelScale
 from alexnet_lib.errors import SettingError
 from alexnet_lib.figures import overlapping_pooling as figures
 from alexnet_lib.measures import pooling as measures
@@ -156,14 +153,6 @@ def noise(count: int = 40, side: int = 55, channels: int = 4) -> torch.Tensor:
     return torch.randn(count, channels, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def test_neighbouring_averages_of_noise_are_correlated_by_what_they_share() -> None:
-    """3 of 9 pixels are shared by neighbours at 3/2, none at 2/2 nor two places apart."""
-    overlapping, apart = (pooling.COMPARED[name](noise()) for name in ("average 3/2", "average 2/2"))
-    assert measures.neighbour_correlation(overlapping) == pytest.approx(1 / 3, abs=0.01)
-    assert measures.neighbour_correlation(overlapping, 2) == pytest.approx(0, abs=0.01)
-    assert measures.neighbour_correlation(apart) == pytest.approx(0, abs=0.01)
-
-
 def test_the_effective_number_counts_independent_units() -> None:
     independent = noise(400, 16)
     assert measures.effective_number(independent) == pytest.approx(64, rel=0.05)
@@ -173,11 +162,8 @@ def test_the_effective_number_counts_independent_units() -> None:
 def test_how_strong_a_map_is_on_the_whole_is_no_likeness() -> None:
     levels = torch.arange(4.0)[:, None, None] * 10
     x = noise()
-    assert measures.neighbour_correlation(x + levels) == pytest.approx(0, abs=0.01)
     assert measures.effective_number(x + levels) == pytest.approx(measures.effective_number(x), rel=1e-4)
     assert measures.change(*(x + levels).split(20)) == pytest.approx(1, abs=0.01)
-    dead = torch.cat([x, torch.zeros_like(x[:, :1])], 1)
-    assert measures.neighbour_correlation(dead) == pytest.approx(measures.neighbour_correlation(x))
 
 
 def test_change_is_0_for_equal_maps_and_1_for_independent_ones() -> None:
@@ -192,8 +178,6 @@ def test_what_averaging_noise_loses_is_known() -> None:
     pool = pooling.COMPARED["average 2/2"]
     rule = measures.rebuilding(pool(train), train)
     assert float(measures.lost(rule, pool(test), test)) == pytest.approx(0.75, abs=0.01)
-    kernels = measures.across_maps(train)
-    assert measures.across_lost(kernels, test) == pytest.approx(0.75, abs=0.02)
 
 
 def test_smooth_maps_are_rebuilt_whole() -> None:
@@ -202,67 +186,6 @@ def test_smooth_maps_are_rebuilt_whole() -> None:
     for name in ("average 3/2", "average 2/2", "none"):
         pooled = pooling.COMPARED[name](ramps)
         assert float(measures.lost(measures.rebuilding(pooled, ramps), pooled, ramps)) < 1e-6
-
-
-def test_a_learned_window_loses_no_more_than_the_average_it_starts_from() -> None:
-    smooth = F.avg_pool2d(noise(2, 35), 3, 1)[..., :31, :31]
-    window = measures.learn_window(smooth, steps=10)
-    assert float(window.sum()) == pytest.approx(1, abs=1e-6)
-    gone = []
-    for pooled in (measures.one_window(smooth, window), pooling.COMPARED["average 3/2"](smooth)):
-        gone.append(float(measures.lost(measures.rebuilding(pooled, smooth), pooled, smooth)))
-    assert gone[0] <= gone[1]
-
-
-def test_what_is_unlearnt_is_what_gradient_descent_leaves() -> None:
-    """Held to a run of gradient descent on squared loss, averaged over random labels of mean 0."""
-    features = torch.randn(12, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    rows = features - features.mean(0)
-    step = 1 / torch.linalg.eigvalsh(rows @ rows.T).max()
-    labels = torch.randn(12, 4000, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    labels -= labels.mean(0)
-    weights = torch.zeros(40, 4000, dtype=torch.float64)
-    for _ in range(5):
-        weights += step * rows.T @ (labels - rows @ weights)
-    left = float((labels - rows @ weights).square().sum() / labels.square().sum())
-    assert measures.unlearnt(features, [5])[0] == pytest.approx(left, rel=0.03)
-    assert measures.unlearnt(features, [0]) == [1.0]
-
-
-def test_the_sharpness_learned_loses_less_than_the_one_it_starts_from() -> None:
-    smooth = F.avg_pool2d(noise(2, 35), 3, 1)[..., :31, :31].relu()
-    losses, sharpness = measures.learn_sharpness(smooth, steps=8)
-    assert len(losses) == 8 and losses[-1] < losses[0]
-    assert sharpness.shape == (4,) and (sharpness < 1).all()  # the average keeps more
-
-
-def test_windows_are_told_apart_as_often_as_pairs_come_out_in_order() -> None:
-    maps, pool = (noise(2, 15) - 0.5).relu(), pooling.COMPARED["max 3/2"]
-    pooled, hit = pool(maps + 0.3 * noise(2, 15)).flatten(), pool(maps).flatten() > 0.9
-    pairs = pooled[hit][:, None] > pooled[~hit]
-    told = measures.told_apart(pool, maps, noise(2, 15), strong=0.9)
-    assert told == pytest.approx(float(pairs.float().mean()), abs=1e-6)
-    assert measures.told_apart(pool, maps, torch.zeros_like(maps), strong=0.9) == 1
-
-
-def test_answers_are_counted_where_they_change() -> None:
-    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
-    images[0, :, :, 28] = 200  # enters a cut-out of 24 when it moves from 4 to 5
-    bright = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 24 * 24, 2))
-    with torch.no_grad():
-        bright[1].weight[:] = torch.tensor([[0.0], [1.0]])
-        bright[1].bias[:] = torch.tensor([1.0, 0.0])
-    scale = PixelScale(torch.zeros(3, 32, 32))
-    assert measures.answers_changed(bright, scale, images) == 0.25
-    assert measures.answers_changed(bright, scale, images, by=0) == 0
-
-
-def test_the_busiest_strip_is_around_the_row_that_changes_most() -> None:
-    maps = torch.zeros(3, 2, 9, 9)
-    maps[1, 1, 5, ::2] = 2
-    maps[2, 0, 4, 4] = 100
-    maps[0, 0, 3] = 2
-    assert torch.equal(measures.busiest_strip(maps), maps[1, 1, 4:7])
 
 
 def test_the_drawn_kernels_are_flat_for_brightness_and_of_unit_norm() -> None:
@@ -307,6 +230,3 @@ def test_the_figures_show_what_they_are_given(book_style) -> None:
     alone[1] = 1
     thinned = figures.draw_shifted(alone, 1, {"none": pooling.COMPARED["none"]})
     assert {bar.get_height() for bar in thinned.axes[1].patches[:15]} == {1.0}  # the middle row is what is kept
-    points = figures.draw_trade({"max 3/2": (0.4, 0.7), "none": (0.6, 0.6)})
-    assert [line.get_xydata().tolist() for line in points.axes[0].lines] == [[[0.4, 0.7]], [[0.6, 0.6]]]
-    assert math.isclose(figures.draw_lines({"a": [1.0, 2.0]}, [1, 2], xlabel="x").axes[0].lines[0].get_ydata()[1], 2)
