@@ -88,7 +88,8 @@ def judged(
     """The verdict on an effect, why, and for SMALLER than what.
 
     Beyond chance (p under 5%, corrected for the other tests of its study), the sign decides. Otherwise an interval that
-    ends below the paper's effect says that it is smaller here; one that holds both that and nothing says nothing.
+    ends below the paper's effect, corrected likewise, says that it is smaller here; one that holds both that and
+    nothing says nothing.
     """
     effect = found.effect
     if any(one["dataset"]["stand_in"] for one in found.records):
@@ -112,9 +113,11 @@ def judged(
             return Verdict.DIFFERS, f"The effect goes the other way: {why}", ""
         agrees = same_data and paper is not None and low <= paper <= high
         return (Verdict.AGREES if agrees else Verdict.IN_DIRECTION), why, ""
-    reference = unit.large if paper is None else paper
-    if high < reference:
-        return Verdict.SMALLER, why, f"{unit.value(high).lstrip('+')} {unit.name}"
+    most, reference = effect.interval_among(found.tests)[1], unit.large if paper is None else paper
+    if most < reference:
+        if found.tests > 1:
+            why += f" Corrected, it ends at {unit.value(most)}."
+        return Verdict.SMALLER, why, f"{unit.value(most).lstrip('+')} {unit.name}"
     return Verdict.TOO_WEAK, why, ""
 
 

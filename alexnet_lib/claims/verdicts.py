@@ -28,10 +28,11 @@ MEANINGS = {
     Verdict.AGREES: "the paper's figure comes out, by arithmetic or within our 95% interval on the data it is about",
     Verdict.IN_DIRECTION: "the effect goes the paper's way by more than chance (95%); its size is another, or was "
     "measured on other data",
-    Verdict.SMALLER: "if there is an effect, it is smaller here than the paper's: our 95% interval ends below that, "
-    "and chance may still be all of it (p is not under 5%, corrected for the other tests of its study)",
-    Verdict.TOO_WEAK: "chance may still be all of it (p is not under 5%, corrected for the other tests of its study), "
-    "and an effect as large as the paper's is not ruled out by our 95% interval: the test has too few seeds or images",
+    Verdict.SMALLER: "if there is an effect, it is smaller here than the paper's: our 95% interval, corrected for the "
+    "other tests of its study, ends below that; and chance may still be all of it (p is not under 5%, corrected too)",
+    Verdict.TOO_WEAK: "the test has too few seeds or images. Chance may still be all of it, and that interval does not "
+    "rule out an effect as large as the paper's; or there is one seed of each, and nothing tells what chance does; or "
+    "of single cases, some go the paper's way and some do not",
     Verdict.BROKEN: "a run diverged, or ended at the error of guessing: it learned nothing that could be compared",
     Verdict.DIFFERS: "another figure comes out, or the effect goes the other way by more than chance (95%)",
     Verdict.NOT_TESTED: "what the test would take cannot be had here",

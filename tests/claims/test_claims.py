@@ -22,7 +22,7 @@ from alexnet_lib.experiments import evidence, evidence_results, flagship, lrn_ci
 from alexnet_lib.experiments.evidence_results import QUESTIONS
 from alexnet_lib.experiments.results import results_of
 from alexnet_lib.experiments.running.tiny_runs import Kept
-from alexnet_lib.measures.effects import TIMES
+from alexnet_lib.measures.effects import TIMES, Effect
 
 CLAIMS = yaml.safe_load((ROOT / "book" / "claims.yml").read_text(encoding="utf-8"))
 
@@ -83,6 +83,15 @@ def test_smaller_says_than_what_and_every_verdict_what_could_have_been_seen(tmp_
     # Two groups of three: 4 degrees of freedom, and a standard error of their pooled spread.
     error = math.sqrt((0.0001 + 0.0001) / 2 * 2 / 3)
     assert deciding.could_see == f"{100 * 3.761 * error:.2f} points"
+
+
+def test_among_many_tests_an_effect_is_small_only_by_the_corrected_interval() -> None:
+    effect = Effect(0.0, 0.005, 0.0, 0.005, 20, 3)
+    alone = judged(Measured(effect, ()), paper=0.0110)
+    assert alone[0] is Verdict.SMALLER and alone[2] == "1.04 points"
+    assert judged(Measured(effect, (), tests=19), paper=0.0110)[0] is Verdict.TOO_WEAK
+    verdict, why, under = judged(Measured(effect, (), tests=19), paper=0.02)
+    assert verdict is Verdict.SMALLER and under == "1.72 points" and why.endswith("Corrected, it ends at +1.72.")
 
 
 def test_one_seed_of_each_decides_nothing(tmp_path: Path) -> None:

@@ -75,6 +75,11 @@ def test_p_and_interval_say_the_same(unmoved: list[Effect]) -> None:
     assert np.mean([one.p < 0.2 for one in unmoved]) == pytest.approx(0.2, abs=0.05)
 
 
+def test_the_intervals_of_five_tests_of_one_study_hold_together(unmoved: list[Effect]) -> None:
+    held = [low <= 0 <= high for low, high in (one.interval_among(5) for one in unmoved)]
+    assert np.mean(held) == pytest.approx(0.99, abs=0.01)
+
+
 @pytest.mark.parametrize("tests", [1, 12])
 def test_the_detectable_effect_is_seen_in_80_of_100_studies(unmoved: list[Effect], tests: int) -> None:
     """An effect as large as the studies on average say that they could see is seen as often as they say."""
