@@ -1,10 +1,11 @@
-"""What chapters train while they are read: small comparisons and races, and the paper's network on a few classes.
+"""What chapters train while they are read: comparisons, races, a head, the paper's network on few classes.
 
 Each returns what its figures show. "Full training" shows what happens inside.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,14 +17,16 @@ from ..data.few_classes import FewClasses, few_classes
 from ..data.image_set import ImageSet
 from ..data.imagenet.reader import PreparedImages
 from ..network.alexnet import AlexNet
+from ..network.dropout import Dropout, seed_dropout
 from ..network.nonlinearities import NONLINEARITIES
 from ..network.small.four_layers import SmallNet, SmallNetConfig
 from ..system.devices import keep_freed_memory
 from ..system.progress import progress
 from ..system.scratch import Scratch
 from ..training.evaluation import count_errors
-from ..training.fit import TrainResult, TrainSettings, fit
+from ..training.fit import TrainResult, TrainSettings, fit, train_step
 from ..training.loop import Cadence, Training
+from ..training.optimizer import PaperSGD
 from ..training.recipes import START_2012, named
 from ..training.run_folder import RunFolder, run_identity
 from .running.comparison import NetConfig, Terms, centre_error, groups_of, settings_of, training_images
@@ -87,6 +90,30 @@ def live_comparison(
             curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
             runs[name].append(LiveVariant(net, scale, *errors, result.seconds, curve, result.curve))
     return runs
+
+
+def small_head(
+    inputs: torch.Tensor, labels: torch.Tensor, hidden: tuple[int, ...] = (7, 7), *, rate: float = 0.003,
+    steps: int = 6000, seed: int = 0,
+) -> nn.Sequential:  # fmt: skip
+    """Two hidden layers with dropout and a last one, trained on what a network's last pooling layer gives, (N, F).
+
+    So few units that all thinned networks can be run. He's starting weights, the paper's update rule, batches of 128.
+    """
+    generator, widths = torch.Generator().manual_seed(seed), (inputs.shape[1], *hidden, int(labels.max()) + 1)
+    full = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
+    for layer in full:
+        draw = torch.randn(layer.weight.shape, generator=generator)
+        layer.weight.data.copy_(draw * (2 / layer.in_features) ** 0.5)
+        nn.init.zeros_(layer.bias)
+    head = nn.Sequential(full[0], nn.ReLU(), Dropout(), full[1], nn.ReLU(), Dropout(), full[2])
+    seed_dropout(head, seed)
+    optimiser = PaperSGD(head.parameters(), rate, weight_decay=0.0005)
+    for _ in range(steps):
+        chosen = torch.randint(len(inputs), (128,), generator=generator)
+        train_step(head, optimiser, inputs[chosen], labels[chosen])
+    seed_dropout(head, None)
+    return head
 
 
 @dataclass(frozen=True)

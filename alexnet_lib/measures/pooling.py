@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from ..augment import centre
 from ..errors import SettingError
+from ..network.pooling import Pooling
 
 SIDE, KERNEL, STRIDE = 227, 11, 4  # the first layer's: 55 x 55 maps
 
@@ -109,3 +110,27 @@ def across_maps(maps: torch.Tensor) -> torch.Tensor:
     blocks = maps.unfold(2, 2, 2).unfold(3, 2, 2).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4 * count).double()
     vectors = torch.linalg.eigh(torch.cov(blocks.T)).eigenvectors
     return vectors[:, -count:].T.reshape(count, count, 2, 2).to(maps.dtype)
+
+
+def unlearnt(features: torch.Tensor, steps: list[int]) -> list[float]:
+    """What share of random labels a linear classifier has not learned after each number of gradient steps.
+
+    Exact, without training: the expected squared error of full-batch gradient descent on squared loss from weights 0,
+    over labels of variance 1 and mean 0; features (N, ...) are centred, the step is 1 over the
+    largest eigenvalue of their inner products. The faster it falls, the easier these images are to learn by heart.
+    """
+    rows = features.flatten(1).double()
+    rows = rows - rows.mean(0)
+    eigenvalues = torch.linalg.eigvalsh(rows @ rows.T).clamp(min=0)
+    shrink = 1 - eigenvalues[1:] / eigenvalues.max()  # without the mean, which centring took out
+    return [float((shrink ** (2 * count)).mean()) for count in steps]
+
+
+def told_apart(pool: Pooling, maps: torch.Tensor, noise: torch.Tensor, strong: float = 0.5) -> float:
+    """How often a window that holds a unit over `strong` comes out above one that does not, with noise on the maps.
+
+    1 is always, 0.5 no better than chance. `pool` has windows 3/2; the noise, of the maps' shape, is added at 0.3.
+    """
+    hit = F.max_pool2d(maps, 3, 2).flatten() > strong
+    ranks = pool(maps + 0.3 * noise).flatten().argsort().argsort().double()
+    return float((ranks[hit].mean() - (int(hit.sum()) - 1) / 2) / (~hit).sum())

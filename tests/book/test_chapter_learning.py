@@ -91,7 +91,7 @@ def test_no_rate_or_momentum_nearby_is_better_than_the_best(momentum: bool) -> N
 def test_steps_that_halve_the_distance_are_those_of_a_path(capsys: pytest.CaptureFixture) -> None:
     rows: list[list[str]] = []
     shown = SimpleNamespace(table=lambda found, **_: rows.extend(found))
-    best_factor = CHAPTER.run("def best_factor", nb=shown)["best_factor"]
+    best_factor = CHAPTER.run("def best_factor", "for ratio in (10.0", nb=shown)["best_factor"]
     CHAPTER.run("def highest_rate", Valley=Valley, path=path)
     for ratio, without, _, _ in rows:
         rate, momentum, _ = best_factor(1.0, float(ratio), momentum=False)

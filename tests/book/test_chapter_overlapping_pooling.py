@@ -152,35 +152,6 @@ def test_neighbouring_averages_of_noise_are_alike_by_what_they_share() -> None:
     assert likeness(dead) == pytest.approx(likeness(x))
 
 
-def test_windows_are_told_apart_as_often_as_pairs_come_out_in_order() -> None:
-    given = {"first": noise(2, 15), "COMPARED": COMPARED, "nb": SILENT, "photographs": SimpleNamespace(name="noise")}
-    told_apart = run_cells("def told_apart", **given)["told_apart"]
-    maps, pool = (noise(2, 15) - 0.5).relu(), COMPARED["max 3/2"]
-    pooled, hit = pool(maps + 0.3 * noise(2, 15)).flatten(), pool(maps).flatten() > 0.9
-    pairs = pooled[hit][:, None] > pooled[~hit]
-    told = told_apart(pool, maps, noise(2, 15), strong=0.9)
-    assert told == pytest.approx(float(pairs.float().mean()), abs=1e-6)
-    assert told_apart(pool, maps, torch.zeros_like(maps), strong=0.9) == 1
-
-
-def test_what_is_unlearnt_is_what_gradient_descent_leaves(book_style) -> None:
-    """Held to a run of gradient descent on squared loss, averaged over random labels of mean 0."""
-    both = {"max 3/2": COMPARED["max 3/2"], "max 2/2": COMPARED["max 2/2"]}
-    given = {"both": both, "first": noise(60, 15, 1), "photographs": None}
-    unlearnt = run_cells("def unlearnt", nb=SimpleNamespace(show=SILENT.show, lines=nb.lines), **given)["unlearnt"]
-    features = torch.randn(12, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    rows = features - features.mean(0)
-    step = 1 / torch.linalg.eigvalsh(rows @ rows.T).max()
-    labels = torch.randn(12, 4000, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    labels -= labels.mean(0)
-    weights = torch.zeros(40, 4000, dtype=torch.float64)
-    for _ in range(5):
-        weights += step * rows.T @ (labels - rows @ weights)
-    left = float((labels - rows @ weights).square().sum() / labels.square().sum())
-    assert unlearnt(features, [5])[0] == pytest.approx(left, rel=0.03)
-    assert unlearnt(features, [0]) == [1.0]
-
-
 def test_poolings_of_other_windows_are_the_librarys_where_the_windows_fit() -> None:
     first = torch.rand(8, 2, 55, 55, generator=torch.Generator().manual_seed(0))
     cell = other_windows(first)

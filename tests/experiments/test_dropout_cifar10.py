@@ -179,14 +179,13 @@ def test_passes_are_read_from_records_and_compared_seed_by_seed_where_both_came_
     given: dict[str, Any] = {"recorded": {"5,000 images": found}, "experiment": dropout_cifar10, "keys_of": list}
     given |= {"nb": SimpleNamespace(table=lambda *_, **__: None), "live": {}, "from_live": "live"}
     given["courses"] = lambda _: {"no dropout": [], "dropout 0.5": []}
-    made = Chapter("dropout").run("def times_as_long", "def factors", **given)
-    times_as_long, factors = made["times_as_long"], made["factors"]
-    assert times_as_long({0: 6.0, 1: 9.0, 2: None, 5: 1.0}, {0: 3.0, 1: 3.0, 2: 3.0, 7: 1.0}) == {0: 2.0, 1: 3.0}
-    assert times_as_long({0: 6.0}, {0: None}) == {}
-    assert factors(to_level, "rate-0.5") == "1.5"
-    assert factors(to_settle, "rate-0.5") == "1.6, 3.0"
-    assert factors(to_level, "rate-0.75") == "not yet run" == factors({}, "rate-0.5")
-    assert factors({"none": {0: None}, "rate-0.5": {0: 1.0}}, "rate-0.5") == "not reached"
+    made = Chapter("dropout").run("def factors", "experiment.recorded_passes", **given)
+    assert made["rows"][1][1:] == ["1.5", "1.6, 3.0"] and made["rows"][2][1:] == ["not yet run"] * 2
+    factors = made["factors"]
+    took = {"none": {0: 3.0, 1: 3.0, 2: 3.0, 7: 1.0}, "rate-0.5": {0: 6.0, 1: 9.0, 2: None, 5: 1.0}}
+    assert factors(took, "rate-0.5", "none") == "2.0, 3.0"
+    assert factors({}, "rate-0.5", "none") == "not yet run"
+    assert factors({"none": {0: None}, "rate-0.5": {0: 1.0}}, "rate-0.5", "none") == "not reached"
     assert dropout_cifar10.recorded_passes({}) == ({}, {})
 
 

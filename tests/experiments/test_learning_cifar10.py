@@ -131,6 +131,20 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def tables(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
+    """What the chapter's two cells on records define and show, from the records under root."""
+    monkeypatch.setattr(results, "results_of", partial(results_of, root=root))
+
+    def read() -> dict[str, Any]:
+        shown: list[tuple[list[list[str]], str]] = []
+        given = {"STARTS": dict.fromkeys(learning_cifar10.STARTS, "weights"), "mean_and_spread": mean_and_spread}
+        given["nb"] = SimpleNamespace(table=lambda rows, caption, **_: shown.append((rows, caption)))
+        return Chapter("learning").run("by_start = {", "by_decay, rows = ", **given) | {"shown": shown}
+
+    return read
+
+
 def test_the_early_error_is_the_second_passs_without_the_pilot(tables: Callable) -> None:
     found = tables()
     assert learning_cifar10.early_error(found["by_start"]["text"]["bias-1"]) == {0: 0.6, 1: 0.7}
@@ -161,20 +175,3 @@ def test_what_is_not_recorded_says_so(tables: Callable) -> None:
     rows, caption = found["shown"][1]
     assert rows[1] == ["decay 0.0005, the paper's", "not yet run", "-", "not yet run", "-"]
     assert "Run: not yet run." in caption
-
-
-CHAPTER = Chapter("learning")
-
-
-@pytest.fixture
-def tables(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
-    """What the chapter's two cells on records define and show, from the records under root."""
-    monkeypatch.setattr(results, "results_of", partial(results_of, root=root))
-
-    def read() -> dict[str, Any]:
-        shown: list[tuple[list[list[str]], str]] = []
-        given = {"STARTS": dict.fromkeys(learning_cifar10.STARTS, "weights"), "mean_and_spread": mean_and_spread}
-        given["nb"] = SimpleNamespace(table=lambda rows, caption, **_: shown.append((rows, caption)))
-        return CHAPTER.run("by_start = {", "by_decay, rows = ", **given) | {"shown": shown}
-
-    return read

@@ -188,6 +188,30 @@ def test_smooth_maps_are_rebuilt_whole() -> None:
         assert float(measures.lost(measures.rebuilding(pooled, ramps), pooled, ramps)) < 1e-6
 
 
+def test_what_is_unlearnt_is_what_gradient_descent_leaves() -> None:
+    """Held to a run of gradient descent on squared loss, averaged over random labels of mean 0."""
+    features = torch.randn(12, 40, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    rows = features - features.mean(0)
+    step = 1 / torch.linalg.eigvalsh(rows @ rows.T).max()
+    labels = torch.randn(12, 4000, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    labels -= labels.mean(0)
+    weights = torch.zeros(40, 4000, dtype=torch.float64)
+    for _ in range(5):
+        weights += step * rows.T @ (labels - rows @ weights)
+    left = float((labels - rows @ weights).square().sum() / labels.square().sum())
+    assert measures.unlearnt(features, [5])[0] == pytest.approx(left, rel=0.03)
+    assert measures.unlearnt(features, [0]) == [1.0]
+
+
+def test_windows_are_told_apart_as_often_as_pairs_come_out_in_order() -> None:
+    maps, pool = (noise(2, 15) - 0.5).relu(), pooling.COMPARED["max 3/2"]
+    pooled, hit = pool(maps + 0.3 * noise(2, 15)).flatten(), pool(maps).flatten() > 0.9
+    pairs = pooled[hit][:, None] > pooled[~hit]
+    told = measures.told_apart(pool, maps, noise(2, 15), strong=0.9)
+    assert told == pytest.approx(float(pairs.float().mean()), abs=1e-6)
+    assert measures.told_apart(pool, maps, torch.zeros_like(maps), strong=0.9) == 1
+
+
 def test_the_drawn_kernels_are_flat_for_brightness_and_of_unit_norm() -> None:
     kernels = measures.drawn_kernels()
     assert kernels.shape == (16, 1, 11, 11)
