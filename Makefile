@@ -15,6 +15,7 @@ book: $(INSTALLED)
 test: $(INSTALLED)
 	@status=0; \
 	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/pytest --nbval || status=1; \
 	[ $$status = 0 ] && echo "All checks passed." || echo "Checks failed: see above."; \
 	exit $$status

@@ -70,9 +70,15 @@ def test_each_field_of_the_data_set_is_asked_for_by_name(field: str) -> None:
 
 @pytest.mark.parametrize(
     "field, wrong, kind",
-    [("seconds", "12", "str"), ("seconds", True, "bool"), ("seeds", 3, "int"), ("result", [], "list"),
-     ("date", None, "NoneType"), ("curves", {}, "dict")],
-)  # fmt: skip
+    [
+        ("seconds", "12", "str"),
+        ("seconds", True, "bool"),
+        ("seeds", 3, "int"),
+        ("result", [], "list"),
+        ("date", None, "NoneType"),
+        ("curves", {}, "dict"),
+    ],
+)
 def test_a_field_of_the_wrong_type_is_named(field: str, wrong: object, kind: str) -> None:
     with pytest.raises(RecordError, match=f"the field '{field}' holds a {kind}"):
         records.validate(complete() | {field: wrong})
@@ -153,8 +159,12 @@ def test_numbers_keep_six_digits_and_whole_numbers_all(tmp_path: Path) -> None:
     }
     written = records.read(records.write(complete() | {"result": numbers}, tmp_path))["result"]
     assert written == {
-        "third": 0.333333, "small": 1.23457e-7, "large": 9_876_540.0, "whole": 123_456_789, "in": [0.666667, [0.1]],
-    }  # fmt: skip
+        "third": 0.333333,
+        "small": 1.23457e-7,
+        "large": 9_876_540.0,
+        "whole": 123_456_789,
+        "in": [0.666667, [0.1]],
+    }
 
 
 def test_writing_leaves_the_callers_record_alone(tmp_path: Path) -> None:

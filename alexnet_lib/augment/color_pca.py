@@ -108,9 +108,13 @@ class PCALighting:
     """
 
     def __init__(
-        self, pca: ColorPCA, deviation: float = 0.1, scale: str = "deviation",
-        pixel_scale: str | None = None, divide: float = 1.0,
-    ):  # fmt: skip
+        self,
+        pca: ColorPCA,
+        deviation: float = 0.1,
+        scale: str = "deviation",
+        pixel_scale: str | None = None,
+        divide: float = 1.0,
+    ):
         if scale not in ("deviation", "eigenvalue"):
             raise SettingError(f"scale {scale!r} is not known; use deviation or eigenvalue")
         if scale == "eigenvalue" and pixel_scale is None:
@@ -134,9 +138,13 @@ class PCALighting:
         return (alphas.to("cpu", torch.float64)[:, None, :] * axes).sum(-1).to(torch.float32)
 
     def __call__(
-        self, images: torch.Tensor, generator: torch.Generator | None = None, *,
-        mean: torch.Tensor | None = None, alphas: torch.Tensor | None = None,
-    ) -> torch.Tensor:  # fmt: skip
+        self,
+        images: torch.Tensor,
+        generator: torch.Generator | None = None,
+        *,
+        mean: torch.Tensor | None = None,
+        alphas: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """(images - mean + shift) / divide, float32 of the shape, memory order and device of uint8 (N, 3, H, W).
 
         mean: what broadcasts to (3, H, W), on the 0-255 scale; without it, nothing is subtracted. `alphas` (N, 3) are

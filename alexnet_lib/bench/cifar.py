@@ -39,9 +39,15 @@ class PublishedCIFAR10(torchvision.datasets.CIFAR10):
 def torchvision_loader(images: ImageSet, scale: PixelScale, workers: int) -> DataLoader:
     """The usual way: torchvision's CIFAR10 with crop, reflection, tensor and normalisation image by image."""
     mean = scale.mean.mean((1, 2)) / 255
-    transform = v2.Compose([v2.RandomCrop(CROP, padding=PADDING), v2.RandomHorizontalFlip(), v2.ToImage(),
-                            v2.ToDtype(torch.float32, scale=True),
-                            v2.Normalize(mean.tolist(), [scale.deviation / 255] * 3)])  # fmt: skip
+    transform = v2.Compose(
+        [
+            v2.RandomCrop(CROP, padding=PADDING),
+            v2.RandomHorizontalFlip(),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean.tolist(), [scale.deviation / 255] * 3),
+        ]
+    )
     data = PublishedCIFAR10(images, transform)
     return DataLoader(data, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
 

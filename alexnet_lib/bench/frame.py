@@ -58,11 +58,17 @@ class Comparison:
             folders |= {args.source: "SRC"} if getattr(args, "source", None) else {}
             command = records.command_line(["bench", args.bench, *without_folders(sys.argv[3:], folders)])
             record = {
-                "experiment": "bench", "run": f"{args.bench}{kind}_{self.device.type}", "claims": list(claims),
+                "experiment": "bench",
+                "run": f"{args.bench}{kind}_{self.device.type}",
+                "claims": list(claims),
                 "configuration": {"rounds": args.rounds, "threads": torch.get_num_threads()},
-                "dataset": dataset, "seeds": [0], "seconds": time.perf_counter() - self.began, "curves": [],
-                "result": result, **records.circumstances(device, command),
-            }  # fmt: skip
+                "dataset": dataset,
+                "seeds": [0],
+                "seconds": time.perf_counter() - self.began,
+                "curves": [],
+                "result": result,
+                **records.circumstances(device, command),
+            }
             print(f"recorded in {records.write(record, args.out)}")
         return 0
 
@@ -86,8 +92,17 @@ class OfPrepared(Comparison):
     def record(self, result: dict[str, Any]) -> int:
         """C15's. What it says of the images: their number and size; their names stay on the machine."""
         digest = self.images.index["source"]["digest"]
-        return super().record(result, ["C15"], {"name": self.about, "source": "prepared images", "checksum": digest,
-                                                "images": len(self.images), "stand_in": False})  # fmt: skip
+        return super().record(
+            result,
+            ["C15"],
+            {
+                "name": self.about,
+                "source": "prepared images",
+                "checksum": digest,
+                "images": len(self.images),
+                "stand_in": False,
+            },
+        )
 
 
 def each(work: Callable[[Any], object], batches: Callable[[], Iterable[Any]], size: int) -> Callable[[], int]:

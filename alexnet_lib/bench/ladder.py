@@ -170,8 +170,10 @@ def check(trainers: Mapping[str, Trainer], batch: Batch, steps: int = 3) -> dict
         first, (of_losses, of_weights) = next(iter(found.values())).losses, TOLERANCE[trainer.step.dtype]
         differ = max(abs(loss - other) / abs(other) for loss, other in zip(losses, first, strict=True))
         if not (differ <= of_losses and apart <= of_weights):
-            raise AlexNetLibError(f"{name!r} does not compute the same: losses {losses}, not {first}; weights off by "
-                                  f"{apart:.2g} of their movement. Its speed cannot be compared")  # fmt: skip
+            raise AlexNetLibError(
+                f"{name!r} does not compute the same: losses {losses}, not {first}; weights off by "
+                f"{apart:.2g} of their movement. Its speed cannot be compared"
+            )
     return found
 
 

@@ -53,9 +53,15 @@ def their_loader(
     size, mean = recipe.net.input_size, images.mean_image
     edge = (images.side - size) // 2
     lighting = recipe.make_augmentation(recipe.make_scale(images), images.color_pca, 1).lighting
-    chain = [v2.Resize(images.side), v2.CenterCrop(images.side), v2.RandomCrop(size), v2.RandomHorizontalFlip(),
-             v2.PILToTensor(), v2.ToDtype(torch.float32),
-             MinusMeanImage(mean[:, edge : edge + size, edge : edge + size])]  # fmt: skip
+    chain = [
+        v2.Resize(images.side),
+        v2.CenterCrop(images.side),
+        v2.RandomCrop(size),
+        v2.RandomHorizontalFlip(),
+        v2.PILToTensor(),
+        v2.ToDtype(torch.float32),
+        MinusMeanImage(mean[:, edge : edge + size, edge : edge + size]),
+    ]
     chain += [PlainLighting(lighting)] if lighting else []
     return loader_of(PreparedClasses(source, images, v2.Compose(chain)), recipe.batch, workers, batches)
 
@@ -71,8 +77,10 @@ class PreparedClasses(ImageFolder):
         try:
             super().__init__(source, transform)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise DataError(f"--source {source} is no folder of this set's class folders: {first_line(error)}; give "
-                            "the training images it was prepared from") from error  # fmt: skip
+            raise DataError(
+                f"--source {source} is no folder of this set's class folders: {first_line(error)}; give "
+                "the training images it was prepared from"
+            ) from error
 
     def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
         """What ImageFolder asks: the classes, and the label of each."""
@@ -86,9 +94,16 @@ def loader_of(folder: ImageFolder, batch: int, workers: int, batches: int | None
     written there meanwhile, which is ten gigabytes in `bench train`.
     """
     sampler = RandomSampler(folder, num_samples=batches * batch if batches else None)
-    return DataLoader(folder, batch, sampler=sampler, num_workers=workers, drop_last=True,
-                      persistent_workers=workers > 0, multiprocessing_context="spawn" if workers else None,
-                      pin_memory=torch.cuda.is_available())  # fmt: skip
+    return DataLoader(
+        folder,
+        batch,
+        sampler=sampler,
+        num_workers=workers,
+        drop_last=True,
+        persistent_workers=workers > 0,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def theirs(loader: DataLoader, batches: int, device: torch.device) -> Callable[[], int]:
@@ -99,9 +114,14 @@ def theirs(loader: DataLoader, batches: int, device: torch.device) -> Callable[[
 
 
 def decoded(
-    files: PreparedClasses, images: PreparedImages, recipe: Recipe, batches: int, device: torch.device,
-    threads: int, place: str,
-) -> Callable[[], int]:  # fmt: skip
+    files: PreparedClasses,
+    images: PreparedImages,
+    recipe: Recipe,
+    batches: int,
+    device: torch.device,
+    threads: int,
+    place: str,
+) -> Callable[[], int]:
     """A contestant: makes so many batches on `device`, decoded on a place in PLACES: each image is brought to the
     prepared size and its centre cut out, and whole batches are then augmented as for prepared images."""
     order = Order(len(files), recipe.batch, seed=0)

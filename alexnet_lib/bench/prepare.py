@@ -119,8 +119,13 @@ def run(args: argparse.Namespace) -> int:
     report(timings, args.jobs)
     result = {"images": about, "side": args.side, "format": args.format, "jobs": args.jobs}
     result["images_per_second"] = figures(timings)
-    data = {"name": about, "source": "image files", "checksum": f"names sha256:{digest}", "images": len(entries),
-            "stand_in": False}  # fmt: skip
+    data = {
+        "name": about,
+        "source": "image files",
+        "checksum": f"names sha256:{digest}",
+        "images": len(entries),
+        "stand_in": False,
+    }
     return bench.record(result, dataset=data, kind=f"_{Path(args.source).name}_{args.format}")
 
 

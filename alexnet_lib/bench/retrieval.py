@@ -82,9 +82,14 @@ def run(args: argparse.Namespace) -> int:
     report_features(features, args.images)
     searches = take_turns(search_contestants(args.count, args.queries), args.rounds)
     report_searches(searches, args.count)
-    result = {"images": args.images, "searched": args.count, "images_per_second": figures(features),
-              "queries_per_second": figures(searches), "bytes": {str(bits): bits // 8 for bits in BITS},
-              "bytes_exact": 4 * LENGTH}  # fmt: skip
+    result = {
+        "images": args.images,
+        "searched": args.count,
+        "images_per_second": figures(features),
+        "queries_per_second": figures(searches),
+        "bytes": {str(bits): bits // 8 for bits in BITS},
+        "bytes_exact": 4 * LENGTH,
+    }
     return bench.record(result, ["C30"])
 
 

@@ -53,9 +53,15 @@ class ExampleTrainer:
 
 def example_transform(size: int) -> nn.Module:
     """The example's: a crop of random size, brought to `size`; reflected or not; colours of about -2 to 2."""
-    return v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor(),
-                       v2.ToDtype(torch.float32, scale=True),
-                       v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])  # fmt: skip
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(size),
+            v2.RandomHorizontalFlip(),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
 
 
 @dataclass
@@ -102,8 +108,9 @@ class Bench:
         feeds = dict.fromkeys(rung.feed for rung in self.rungs)
         sources = {feed: self.makes.source(feed, self.source, self.workers) for feed in feeds}
         found = {rung.name: self._turn(self.trainers[rung.step], sources[rung.feed]) for rung in self.rungs}
-        found |= {alone_name(name): self._turn(trainer, lambda: [hand] * self.steps)
-                  for name, trainer in by_name.items()}  # fmt: skip
+        found |= {
+            alone_name(name): self._turn(trainer, lambda: [hand] * self.steps) for name, trainer in by_name.items()
+        }
         found |= self._command(folder) | self._example(hand)
         found |= {f"product, {dtype}": roofline.product(self.device, dtype) for dtype in self.dtypes}
         return found | {"copy": roofline.copy(self.device)}
@@ -126,8 +133,9 @@ class Bench:
     def _example(self, hand: Batch) -> dict[str, Callable[[], int]]:
         trainers = {dtype: ExampleTrainer(self.classes, self.device, dtype) for dtype in self.dtypes}
         few = Batch((hand.pixels / 64).contiguous(), hand.labels)  # about the spread of normalised pixels
-        found = {example_name(dtype): self._turn(trainer, lambda: [few] * self.steps)
-                 for dtype, trainer in trainers.items()}  # fmt: skip
+        found = {
+            example_name(dtype): self._turn(trainer, lambda: [few] * self.steps) for dtype, trainer in trainers.items()
+        }
         if self.source:
             trainer = trainers[self.dtype]
             folder = PreparedClasses(self.source, self.images, example_transform(self.recipe.net.input_size))

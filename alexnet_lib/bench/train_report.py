@@ -49,33 +49,53 @@ def peaks(timings: dict[str, Timing], dtypes: list[str]) -> dict[str, roofline.P
 
 def judged(bench: Bench, timings: dict[str, Timing]) -> list[Measured]:
     """The rungs with their figures, in order."""
-    allowed = {dtype: roofline.allowed(bench.parts[dtype], bench.recipe.batch, peak)
-               for dtype, peak in peaks(timings, bench.dtypes).items()}  # fmt: skip
-    return [Measured(rung, timings[rung.name], timings[alone_name(bench.first_of_step[rung.step])],
-                     allowed[rung.step.dtype]) for rung in bench.rungs]  # fmt: skip
+    allowed = {
+        dtype: roofline.allowed(bench.parts[dtype], bench.recipe.batch, peak)
+        for dtype, peak in peaks(timings, bench.dtypes).items()
+    }
+    return [
+        Measured(
+            rung, timings[rung.name], timings[alone_name(bench.first_of_step[rung.step])], allowed[rung.step.dtype]
+        )
+        for rung in bench.rungs
+    ]
 
 
 def recorded(bench: Bench, timings: dict[str, Timing]) -> dict[str, Any]:
     """What a record says of a run; `projected_hours` is no measurement."""
     reached = peaks(timings, bench.dtypes)
-    layers = {dtype: [asdict(part) | {"bound": part.bound(reached[dtype])} for part in parts]
-              for dtype, parts in bench.parts.items()}  # fmt: skip
+    layers = {
+        dtype: [asdict(part) | {"bound": part.bound(reached[dtype])} for part in parts]
+        for dtype, parts in bench.parts.items()
+    }
     rungs = [
-        {"name": one.rung.name, "feed": one.rung.feed, **asdict(one.rung.step),
-         "images_per_second": figures({"": one.whole})[""], "step_alone": figures({"": one.alone})[""],
-         "roofline": one.allowed, "share_of_roofline": one.share,
-         "projected_hours": roofline.hours(one.whole.median)}
+        {
+            "name": one.rung.name,
+            "feed": one.rung.feed,
+            **asdict(one.rung.step),
+            "images_per_second": figures({"": one.whole})[""],
+            "step_alone": figures({"": one.alone})[""],
+            "roofline": one.allowed,
+            "share_of_roofline": one.share,
+            "projected_hours": roofline.hours(one.whole.median),
+        }
         for one in judged(bench, timings)
-    ]  # fmt: skip
+    ]
     return {
-        "batch": bench.recipe.batch, "size": bench.recipe.net.input_size, "classes": bench.classes,
-        "dtype": bench.dtype, "workers": bench.workers, "rungs": rungs, "left_out": bench.left_out,
+        "batch": bench.recipe.batch,
+        "size": bench.recipe.net.input_size,
+        "classes": bench.classes,
+        "dtype": bench.dtype,
+        "workers": bench.workers,
+        "rungs": rungs,
+        "left_out": bench.left_out,
         "beside": figures(beside_it(bench, timings)),
         "checks": {name: asdict(one) for name, one in bench.checks.items()},
         "operations_an_image": roofline.operations_an_image(bench.described),
-        "peaks": {dtype: asdict(peak) for dtype, peak in reached.items()}, "layers": layers,
+        "peaks": {dtype: asdict(peak) for dtype, peak in reached.items()},
+        "layers": layers,
         "projected": {"images": roofline.IMAGENET, "passes": roofline.PASSES},
-    }  # fmt: skip
+    }
 
 
 def report(bench: Bench, timings: dict[str, Timing]) -> None:
@@ -86,8 +106,10 @@ def report(bench: Bench, timings: dict[str, Timing]) -> None:
     for dtype, peak in peaks(timings, bench.dtypes).items():
         _layers(bench, dtype, peak)
     apart = max(one.apart for one in bench.checks.values())
-    print(f"all rungs compute the same: the weights' movement differs by at most {apart:.1g} of it (losses: "
-          f"{', '.join(f'{loss:.4f}' for loss in next(iter(bench.checks.values())).losses)})")  # fmt: skip
+    print(
+        f"all rungs compute the same: the weights' movement differs by at most {apart:.1g} of it (losses: "
+        f"{', '.join(f'{loss:.4f}' for loss in next(iter(bench.checks.values())).losses)})"
+    )
 
 
 def _ladder(rungs: list[Measured]) -> None:
@@ -112,8 +134,10 @@ def _hours(timing: Timing) -> str:
 
 
 def _beside(bench: Bench, rungs: list[Measured], timings: dict[str, Timing]) -> None:
-    best = {dtype: max((one for one in rungs if one.rung.step.dtype == dtype), key=lambda one: one.whole.median)
-            for dtype in bench.dtypes}  # fmt: skip
+    best = {
+        dtype: max((one for one in rungs if one.rung.step.dtype == dtype), key=lambda one: one.whole.median)
+        for dtype in bench.dtypes
+    }
     ours = {example_name(dtype): one for dtype, one in best.items()}
     columns = speeds(1) | {
         "the best rung's times": lambda t: f"{ours.get(t.name, best[bench.dtype]).whole.median / t.median:.2f}",
@@ -145,5 +169,6 @@ def _layers(bench: Bench, dtype: str, peak: roofline.Peak) -> None:
         f"counts of a training step in {dtype}, an image of a batch of {batch}; measured peaks: "
         f"{peak.operations / 1e9:,.0f} GFLOP/s, {peak.bytes / 1e9:,.1f} GB/s, balance {peak.balance:,.1f} operations "
         f"a byte; allowed {roofline.allowed(parts, batch, peak):,.1f} images/s",
-        {part.name: part for part in [*parts, total]}, columns,
-    )  # fmt: skip
+        {part.name: part for part in [*parts, total]},
+        columns,
+    )

@@ -25,9 +25,7 @@ def judge(claim: str, root: Path | None = None) -> Judgement:
 def rows(*claims: str, root: Path | None = None) -> list[list[str]]:
     """For a chapter's table, a row a finding: claim and what was compared; our figure, what the test could have seen
     and its data; the verdict. Without a figure there is a dash, with the data that it would be of."""
-    return [
-        [f"{name}: {one.what}", _ours(one), one.said] for name in claims for one in judge(name, root).findings
-    ]
+    return [[f"{name}: {one.what}", _ours(one), one.said] for name in claims for one in judge(name, root).findings]
 
 
 def _ours(one: Finding) -> str:

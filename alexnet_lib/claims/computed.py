@@ -40,10 +40,12 @@ def sums(root: Path | None = None) -> Finding:
     net = papers()
     right = within(net.learned, WEIGHTS) and within(net.neurons, NEURONS)
     return Finding(
-        "weights with biases, and neurons, of the network in the text", settled(right),
+        "weights with biases, and neurons, of the network in the text",
+        settled(right),
         f"Counted layer by layer; the paper's round numbers are {'' if right else 'not '}within {ROUND:.0%} of ours.",
-        f"{net.learned:,} weights, {net.neurons:,} neurons", "arithmetic",
-    )  # fmt: skip
+        f"{net.learned:,} weights, {net.neurons:,} neurons",
+        "arithmetic",
+    )
 
 
 def layers(root: Path | None = None) -> Finding:
@@ -56,10 +58,13 @@ def layers(root: Path | None = None) -> Finding:
         if ours[name] != listed
     ]
     return Finding(
-        "neurons layer by layer", settled(not off),
+        "neurons layer by layer",
+        settled(not off),
         f"Not as listed: {'; '.join(off)}." if off else "All as listed.",
-        f"{len(ours) - len(off)} of {len(ours)} as the paper lists them", "arithmetic", decides=False,
-    )  # fmt: skip
+        f"{len(ours) - len(off)} of {len(ours)} as the paper lists them",
+        "arithmetic",
+        decides=False,
+    )
 
 
 def shares(root: Path | None = None) -> Finding:
@@ -68,10 +73,13 @@ def shares(root: Path | None = None) -> Finding:
     found = {row.name: row.learned / net.learned for row in net.layers if row.name.startswith("conv")}
     over = [f"{name} {share:.2%}" for name, share in found.items() if share > MOST_SHARE]
     return Finding(
-        "share of the weights in a convolutional layer, at most", settled(not over),
+        "share of the weights in a convolutional layer, at most",
+        settled(not over),
         f"More than {MOST_SHARE:.0%}: {', '.join(over)}. The convolutions stay a small part." if over else "None more.",
-        f"{max(found.values()):.2%}", "arithmetic", decides=False,
-    )  # fmt: skip
+        f"{max(found.values()):.2%}",
+        "arithmetic",
+        decides=False,
+    )
 
 
 def crops(root: Path | None = None) -> Finding:
@@ -79,10 +87,13 @@ def crops(root: Path | None = None) -> Finding:
     places = offsets(256, 224)
     count = 2 * places**2
     return Finding(
-        "crops of 224 x 224 out of 256 x 256, with reflections", settled(count == CROPS),
+        "crops of 224 x 224 out of 256 x 256, with reflections",
+        settled(count == CROPS),
         f"A crop can begin at {places} places along each side; the paper's number follows from the {256 - 224} pixels "
-        "by which it can be moved. Nothing else hangs on it.", f"{count:,}", "arithmetic",
-    )  # fmt: skip
+        "by which it can be moved. Nothing else hangs on it.",
+        f"{count:,}",
+        "arithmetic",
+    )
 
 
 def drawn_stacks() -> Iterator[tuple[DroppedStack, torch.Tensor]]:
@@ -111,13 +122,14 @@ def halved(root: Path | None = None) -> Finding:
     verdict = of_cases(nearer) if exact else Verdict.DIFFERS
     geometric, arithmetic = (mean_kl([each[mean] for each in both]) for mean in ("geometric", "arithmetic"))
     return Finding(
-        "the halved network's distance (KL) to the means of all thinned networks", verdict,
+        "the halved network's distance (KL) to the means of all thinned networks",
+        verdict,
         f"Nearer to the geometric mean than to the arithmetic in {sum(nearer)} of {NETS} networks, and "
         f"{'' if exact else 'not '}equal to it where one layer is dropped. What is reasonable the paper does not say; "
         "the chapter measures it on a trained network.",
         f"{geometric:.2f} nats to the geometric mean, {arithmetic:.2f} to the arithmetic",
         f"computed: {NETS} networks of drawn weights, {2 ** (2 * UNITS):,} thinned networks of each",
-    )  # fmt: skip
+    )
 
 
 def mean_kl(distances: list[Distances]) -> float:

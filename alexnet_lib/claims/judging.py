@@ -66,11 +66,19 @@ class Test:
             could_see = f"{self.unit.value(smallest).lstrip('+')} {self.unit.name}"
             strength = smallest / (self.paper or self.unit.large)
         return Finding(
-            self.what, verdict, f"{why} {self.limits}".strip(),
+            self.what,
+            verdict,
+            f"{why} {self.limits}".strip(),
             ": ".join(part for part in (told(effect, self.unit), found.figure) if part),
-            found.data or about(found.records), keys_of(found.records), self.experiment, command_of(self.experiment),
-            self.decides, could_see, strength, under,
-        )  # fmt: skip
+            found.data or about(found.records),
+            keys_of(found.records),
+            self.experiment,
+            command_of(self.experiment),
+            self.decides,
+            could_see,
+            strength,
+            under,
+        )
 
 
 def missing(what: str, experiment: str, decides: bool = True) -> Finding:
@@ -78,8 +86,9 @@ def missing(what: str, experiment: str, decides: bool = True) -> Finding:
     command = command_of(experiment)
     why = "" if command else "The experiment is not written yet."
     place = place_of(experiment)
-    return Finding(what, Verdict.NOT_RUN, why, "", place, experiment=experiment, command=command, decides=decides,
-                   strength=None)  # fmt: skip
+    return Finding(
+        what, Verdict.NOT_RUN, why, "", place, experiment=experiment, command=command, decides=decides, strength=None
+    )
 
 
 def judged(
@@ -96,8 +105,14 @@ def judged(
         return Verdict.NOT_TESTED, "The images were drawn: nothing about photographs follows.", ""
     if found.broken:
         names = " and ".join(found.broken)
-        return Verdict.BROKEN, (f"A run of {names} diverged, or ended at guessing: it says nothing of what its change "
-                                "does to a network that learns."), ""  # fmt: skip
+        return (
+            Verdict.BROKEN,
+            (
+                f"A run of {names} diverged, or ended at guessing: it says nothing of what its change "
+                "does to a network that learns."
+            ),
+            "",
+        )
     if effect is None:
         return Verdict.TOO_WEAK, "One seed of each: nothing tells how much of the difference is chance.", ""
     p = effect.p if found.p is None else found.p
@@ -129,8 +144,15 @@ def asked(name: str, what: str, limits: str, decides: bool = True) -> Test:
         answer = evidence_results.answers(root).get(name)
         if answer is None:
             return None
-        return Measured(answer.effect, answer.records, "", answer.broken, len(evidence_results.QUESTIONS), answer.p,
-                        about_seeds(answer.records))  # fmt: skip
+        return Measured(
+            answer.effect,
+            answer.records,
+            "",
+            answer.broken,
+            len(evidence_results.QUESTIONS),
+            answer.p,
+            about_seeds(answer.records),
+        )
 
     unit = TIMES if question.number in evidence_results.FACTORS else POINTS
     return Test(what, evidence_results.evidence.NAME, measure, limits, unit, question.paper, decides=decides)
@@ -179,8 +201,16 @@ def all_of(
     what: str, tests: Sequence[Callable[[Path | None], Finding]], experiment: str, limits: str
 ) -> Callable[[Path | None], Finding]:
     """A rule out of several tests, each of which the claim says: the verdict is that of the one that says least."""
-    least = (Verdict.NOT_RUN, Verdict.NOT_TESTED, Verdict.BROKEN, Verdict.DIFFERS, Verdict.TOO_WEAK, Verdict.SMALLER,
-             Verdict.IN_DIRECTION, Verdict.AGREES)  # fmt: skip
+    least = (
+        Verdict.NOT_RUN,
+        Verdict.NOT_TESTED,
+        Verdict.BROKEN,
+        Verdict.DIFFERS,
+        Verdict.TOO_WEAK,
+        Verdict.SMALLER,
+        Verdict.IN_DIRECTION,
+        Verdict.AGREES,
+    )
 
     def rule(root: Path | None = None) -> Finding:
         found = [test(root) for test in tests]
@@ -189,11 +219,17 @@ def all_of(
             return missing(what, experiment)
         seen = [one.strength for one in found]
         return Finding(
-            what, first.verdict, " ".join([*(f"{one.what.rstrip(':')}: {one.why}" for one in found), limits]),
-            "; ".join(f"{one.what} {one.figure}" for one in found), found[0].data,
-            tuple(dict.fromkeys(key for one in found for key in one.records)), experiment, command_of(experiment),
+            what,
+            first.verdict,
+            " ".join([*(f"{one.what.rstrip(':')}: {one.why}" for one in found), limits]),
+            "; ".join(f"{one.what} {one.figure}" for one in found),
+            found[0].data,
+            tuple(dict.fromkeys(key for one in found for key in one.records)),
+            experiment,
+            command_of(experiment),
             could_see="; ".join(one.could_see for one in found if one.could_see),
-            strength=None if None in seen else max(seen), under=first.under,
-        )  # fmt: skip
+            strength=None if None in seen else max(seen),
+            under=first.under,
+        )
 
     return rule

@@ -41,10 +41,16 @@ def two_gpus_in_time(root: Path | None = None) -> Finding:
     surely, perhaps = two["lowest"] / one["highest"], two["highest"] / one["lowest"]
     verdict = Verdict.IN_DIRECTION if surely > 1 else Verdict.DIFFERS if perhaps < 1 else Verdict.TOO_WEAK
     return Finding(
-        what, verdict, f"From {surely:.2f} to {perhaps:.2f} times over {record['configuration']['rounds']} rounds. "
-        "These are not the GPUs of 2012, nor is their link.", f"{two['median'] / one['median']:.2f} times",
-        record["device"], keys_of([record]), experiment, command_of(experiment),
-    )  # fmt: skip
+        what,
+        verdict,
+        f"From {surely:.2f} to {perhaps:.2f} times over {record['configuration']['rounds']} rounds. "
+        "These are not the GPUs of 2012, nor is their link.",
+        f"{two['median'] / one['median']:.2f} times",
+        record["device"],
+        keys_of([record]),
+        experiment,
+        command_of(experiment),
+    )
 
 
 def augmenting_speed(root: Path | None = None) -> Finding:
@@ -55,11 +61,16 @@ def augmenting_speed(root: Path | None = None) -> Finding:
         return missing(what, experiment, decides=False)
     speed = record["result"]["images_per_second"]["ours"]
     return Finding(
-        what, Verdict.NOT_TESTED, "A speed alone does not show that the work hides behind a GPU's training step.",
+        what,
+        Verdict.NOT_TESTED,
+        "A speed alone does not show that the work hides behind a GPU's training step.",
         f"{speed['median']:,.0f} ({speed['lowest']:,.0f} to {speed['highest']:,.0f})",
         f"{record['device']}, median of {record['configuration']['rounds']} rounds",
-        keys_of([record]), experiment, command_of(experiment), decides=False,
-    )  # fmt: skip
+        keys_of([record]),
+        experiment,
+        command_of(experiment),
+        decides=False,
+    )
 
 
 def searching_speed(root: Path | None = None) -> Finding:
@@ -71,11 +82,17 @@ def searching_speed(root: Path | None = None) -> Finding:
     result = record["result"]
     code, exact = (result["queries_per_second"][name]["median"] for name in (code_name(256), EXACT))
     return Finding(
-        what, Verdict.NOT_TESTED, "Fast they are; whether what they find is as good, a speed does not say.",
+        what,
+        Verdict.NOT_TESTED,
+        "Fast they are; whether what they find is as good, a speed does not say.",
         f"1/{code / exact:,.0f} ({1000 / code:.2f} ms), with 1/{result['bytes_exact'] // result['bytes']['256']} of "
-        "the bytes", f"{record['device']}, {result['searched']:,} drawn codes", keys_of([record]), experiment,
-        command_of(experiment), decides=False,
-    )  # fmt: skip
+        "the bytes",
+        f"{record['device']}, {result['searched']:,} drawn codes",
+        keys_of([record]),
+        experiment,
+        command_of(experiment),
+        decides=False,
+    )
 
 
 def learned(root: Path | None = None) -> Finding:
@@ -87,12 +104,17 @@ def learned(root: Path | None = None) -> Finding:
     line = LEARNED * (1 - 1 / len(result.record["configuration"]["classes"]))
     below = [error < line for error in result.test_error.values()]
     return Finding(
-        what, of_cases(below),
+        what,
+        of_cases(below),
         f"{sum(below)} of {len(below)} seed(s) ended under {line:.0%}, {LEARNED:.0%} of the errors of guessing. Other "
         "recipes would too: it shows that this one works, not that it takes this one.",
-        f"{mean_and_spread(result.test_error.values())} per cent", about([result.record]), (result.key,), experiment,
-        command_of(experiment), decides=False,
-    )  # fmt: skip
+        f"{mean_and_spread(result.test_error.values())} per cent",
+        about([result.record]),
+        (result.key,),
+        experiment,
+        command_of(experiment),
+        decides=False,
+    )
 
 
 def error_on_tiny(root: Path | None = None) -> Finding:
@@ -160,7 +182,13 @@ def worth_by_seed(root: Path | None = None) -> Finding:
     known = len(seeds) > 1 and (any(less) or None not in worth)
     verdict = of_cases(less) if known else Verdict.TOO_WEAK
     return Finding(
-        what, verdict, f"Under {INDEPENDENT:.0%} of the {made:,} different crops that can be made of them, from "
-        f"{sum(less)} of {len(seeds)} seed(s); that line is ours.", "; ".join(told) + ", seed by seed", about(records),
-        keys_of(records), augmentation.NAME, command_of(augmentation.NAME),
-    )  # fmt: skip
+        what,
+        verdict,
+        f"Under {INDEPENDENT:.0%} of the {made:,} different crops that can be made of them, from "
+        f"{sum(less)} of {len(seeds)} seed(s); that line is ours.",
+        "; ".join(told) + ", seed by seed",
+        about(records),
+        keys_of(records),
+        augmentation.NAME,
+        command_of(augmentation.NAME),
+    )

@@ -72,38 +72,53 @@ def race(what: str, measure: Callable, limits: str = "", paper: float | None = N
 
 FASTER = (
     race(
-        "passes to 25% training error, tanh over ReLU, starting weights and pixels as in 2012", tanh_over_relu(),
+        "passes to 25% training error, tanh over ReLU, starting weights and pixels as in 2012",
+        tanh_over_relu(),
         paper=SIX_TIMES,
         limits="The paper does not say which network or which rates it took; the factor hangs on both.",
     ),
     race(
-        "the same with today's starting weights and pixels of unit variance", tanh_over_relu("80sec", "today", "unit"),
-        limits="How large the advantage is hangs on more than the nonlinearity.", decides=False,
+        "the same with today's starting weights and pixels of unit variance",
+        tanh_over_relu("80sec", "today", "unit"),
+        limits="How large the advantage is hangs on more than the nonlinearity.",
+        decides=False,
     ),
-)  # fmt: skip
+)
 BY_ARCHITECTURE = [race(f"{name}:", tanh_over_relu(name)) for name in ARCHITECTURES]
 EVERYWHERE = (
     all_of(
-        "passes to 25% training error, tanh over ReLU, on several architectures", BY_ARCHITECTURE, RACE,
+        "passes to 25% training error, tanh over ReLU, on several architectures",
+        BY_ARCHITECTURE,
+        RACE,
         "How far the factors are apart shows how much hangs on the architecture.",
     ),
     *(
         race(f"{name} with today's starting weights and pixels", tanh_over_relu(name, "today", "unit"), decides=False)
         for name in ARCHITECTURES[1:]
     ),
-)  # fmt: skip
+)
 SMALL = "A small network on few images: whether it is two times on ImageNet is not tested."
 LONGER = (
     asked(
-        "dropout-time", "passes to an evaluated training loss of 2.5 nats, with dropout's masks over without them",
+        "dropout-time",
+        "passes to an evaluated training loss of 2.5 nats, with dropout's masks over without them",
         "Without the masks the outputs are halved all the same.",
     ),
     Test(
-        "passes to an evaluated training loss of 0.5 nats, dropout of 0.5 over none", dropout.NAME, with_dropout(0),
-        f"Only where both came there. {SMALL}", TIMES, TWO_TIMES,
+        "passes to an evaluated training loss of 0.5 nats, dropout of 0.5 over none",
+        dropout.NAME,
+        with_dropout(0),
+        f"Only where both came there. {SMALL}",
+        TIMES,
+        TWO_TIMES,
     ),
     Test(
-        "passes to within 1 point of the run's lowest test error, dropout of 0.5 over none", dropout.NAME,
-        with_dropout(1), "Where the lowest error lies hangs on chance.", TIMES, TWO_TIMES, decides=False,
+        "passes to within 1 point of the run's lowest test error, dropout of 0.5 over none",
+        dropout.NAME,
+        with_dropout(1),
+        "Where the lowest error lies hangs on chance.",
+        TIMES,
+        TWO_TIMES,
+        decides=False,
     ),
-)  # fmt: skip
+)

@@ -34,10 +34,17 @@ RELEASED = "The paper's figures are those of released networks, which trained fo
 
 
 def small_nets(
-    module: ModuleType, parts: tuple[Part, ...], tested: str, without: str, what: str,
-    numbers: Numbers = test_error, limits: str = SMALL, paper: float | None = None, same_data: bool = False,
+    module: ModuleType,
+    parts: tuple[Part, ...],
+    tested: str,
+    without: str,
+    what: str,
+    numbers: Numbers = test_error,
+    limits: str = SMALL,
+    paper: float | None = None,
+    same_data: bool = False,
     decides: bool = True,
-) -> Test:  # fmt: skip
+) -> Test:
     """CIFAR-10: how much lower the numbers of variant `tested` are than those of `without`, in the first part that has
     both."""
     measure = with_and_without(module.NAME, [part.name for part in parts], tested, without, numbers)
@@ -72,53 +79,94 @@ NETWORK: dict[str, tuple[Rule, ...]] = {
     "C04": (others.two_gpus_in_time,),
     "C05": (
         asked("lrn", "test error: with the normalisation instead of without", TINY),
-        asked("lrn-constant", "test error: with the normalisation instead of its constant factor",
-              "Whether it does more than make numbers smaller.", decides=False),
+        asked(
+            "lrn-constant",
+            "test error: with the normalisation instead of its constant factor",
+            "Whether it does more than make numbers smaller.",
+            decides=False,
+        ),
     ),
     "C06": (
         small_nets(
-            lrn_cifar10, NORMS, "lrn-sum", "none", "test error: the formula of the text instead of no norm",
-            limits=RELEASED, paper=TWO_POINTS, same_data=True,
+            lrn_cifar10,
+            NORMS,
+            "lrn-sum",
+            "none",
+            "test error: the formula of the text instead of no norm",
+            limits=RELEASED,
+            paper=TWO_POINTS,
+            same_data=True,
         ),
         small_nets(
-            lrn_cifar10, NORMS, "lrn-9", "none", "test error: the norm of the released 11% file, alone",
-            limits=RELEASED, paper=TWO_POINTS, same_data=True, decides=False,
+            lrn_cifar10,
+            NORMS,
+            "lrn-9",
+            "none",
+            "test error: the norm of the released 11% file, alone",
+            limits=RELEASED,
+            paper=TWO_POINTS,
+            same_data=True,
+            decides=False,
         ),
         small_nets(
-            lrn_cifar10, NORMS, "released-11", "none", "test error: the whole 11% file instead of the 13% file",
-            limits="They differ in more than the norm.", paper=TWO_POINTS, same_data=True, decides=False,
+            lrn_cifar10,
+            NORMS,
+            "released-11",
+            "none",
+            "test error: the whole 11% file instead of the 13% file",
+            limits="They differ in more than the norm.",
+            paper=TWO_POINTS,
+            same_data=True,
+            decides=False,
         ),
     ),
     "C07": (
         asked("pooling", "test error: windows of 3 moved by 2 instead of windows of 2", TINY),
         small_nets(
-            pooling, (pooling.LONG, pooling.SHORT), "max-3-2", "max-2-2",
-            "test error: windows of 3 moved by 2 instead of windows of 2, small networks", paper=0.004,
+            pooling,
+            (pooling.LONG, pooling.SHORT),
+            "max-3-2",
+            "max-2-2",
+            "test error: windows of 3 moved by 2 instead of windows of 2, small networks",
+            paper=0.004,
         ),
     ),
     "C08": (
         asked("pooling-gap", f"{GAP}: windows of 3 moved by 2 instead of windows of 2", TINY),
         small_nets(
-            pooling, (pooling.FEW_LONG, pooling.FEW_SHORT), "max-3-2", "max-2-2",
-            f"{GAP}: windows of 3 moved by 2 instead of windows of 2, small networks", gap,
-            f"{SMALL} Both learn all images by heart, so the gap is the test error over again.", decides=False,
+            pooling,
+            (pooling.FEW_LONG, pooling.FEW_SHORT),
+            "max-3-2",
+            "max-2-2",
+            f"{GAP}: windows of 3 moved by 2 instead of windows of 2, small networks",
+            gap,
+            f"{SMALL} Both learn all images by heart, so the gap is the test error over again.",
+            decides=False,
         ),
     ),
     "C09": (computed.sums, computed.layers),
     "C10": (
-        all_of("test error: with a middle layer instead of without",
-               [asked(name, f"{name}:", "") for name in ("conv3", "conv4")], evidence.NAME, TINY),
+        all_of(
+            "test error: with a middle layer instead of without",
+            [asked(name, f"{name}:", "") for name in ("conv3", "conv4")],
+            evidence.NAME,
+            TINY,
+        ),
         asked("conv5", "test error: with conv5 instead of without", TINY, decides=False),
         computed.shares,
     ),
-}  # fmt: skip
+}
 AGAINST_OVERFITTING: dict[str, tuple[Rule, ...]] = {
     "C11": (computed.crops,),
     "C12": (
         asked("crops-gap", f"{GAP}: with crops and reflections instead of without", TINY),
         small_nets(
-            augmentation_cifar10, AUGMENTED, "both", "neither",
-            f"{GAP}: with crops and reflections instead of without, small networks", gap,
+            augmentation_cifar10,
+            AUGMENTED,
+            "both",
+            "neither",
+            f"{GAP}: with crops and reflections instead of without, small networks",
+            gap,
             f"{SMALL} With so few images it overfits more than with all of them.",
         ),
     ),
@@ -126,48 +174,73 @@ AGAINST_OVERFITTING: dict[str, tuple[Rule, ...]] = {
     "C14": (
         asked("lighting", "test error: with the lighting of the 2012 code instead of without", TINY),
         small_nets(
-            lighting_cifar10, (lighting_cifar10.LONG, lighting_cifar10.SHORT), "deviation", "none",
-            "test error: with the lighting of the 2012 code instead of without, small networks", paper=0.01,
+            lighting_cifar10,
+            (lighting_cifar10.LONG, lighting_cifar10.SHORT),
+            "deviation",
+            "none",
+            "test error: with the lighting of the 2012 code instead of without, small networks",
+            paper=0.01,
         ),
     ),
     "C15": (
-        not_tested("batches made by a CPU while a GPU trains",
-                   "No GPU was to be had. Where there is one, the chapter measures live what hides behind a step."),
+        not_tested(
+            "batches made by a CPU while a GPU trains",
+            "No GPU was to be had. Where there is one, the chapter measures live what hides behind a step.",
+        ),
         others.augmenting_speed,
     ),
     "C16": (
         asked("dropout-gap", f"{GAP}: with dropout's masks instead of its halving alone", TINY),
         small_nets(
-            dropout, (dropout.FEW_LONG, dropout.FEW_SHORT), "rate-0.5", "none",
-            f"{GAP}: with dropout instead of without, small networks", gap,
+            dropout,
+            (dropout.FEW_LONG, dropout.FEW_SHORT),
+            "rate-0.5",
+            "none",
+            f"{GAP}: with dropout instead of without, small networks",
+            gap,
         ),
     ),
     "C17": passes.LONGER,
     "C18": (computed.halved,),
     "C31": (
         small_nets(
-            mean_cifar10, (mean_cifar10.LONG, mean_cifar10.SHORT), "pixel", "none",
+            mean_cifar10,
+            (mean_cifar10.LONG, mean_cifar10.SHORT),
+            "pixel",
+            "none",
             "test error: the mean of each pixel subtracted instead of none",
             limits="It shows that the step counts, not that nothing else would help.",
         ),
         *(
             small_nets(
-                mean_cifar10, (mean_cifar10.LONG, mean_cifar10.SHORT), "pixel", other,
-                f"test error: the mean of each pixel instead of {told}", decides=False,
+                mean_cifar10,
+                (mean_cifar10.LONG, mean_cifar10.SHORT),
+                "pixel",
+                other,
+                f"test error: the mean of each pixel instead of {told}",
+                decides=False,
             )
             for other, told in (("channel", "a mean of each colour"), ("number", "one mean for all"))
         ),
     ),
     "C32": (others.worth_by_seed,),
-}  # fmt: skip
+}
 TRAINING: dict[str, tuple[Rule, ...]] = {
     "C19": (
-        asked("decay", "training error: with a decay of the paper's dose instead of none",
-              "A dose is rate times decay times updates: 1.4 in the paper's training, about 1.2 here."),
+        asked(
+            "decay",
+            "training error: with a decay of the paper's dose instead of none",
+            "A dose is rate times decay times updates: 1.4 in the paper's training, about 1.2 here.",
+        ),
         small_nets(
-            learning_cifar10, DECAYS, "decay-0.0005", "decay-0",
-            "training error: with a decay of 0.0005 instead of none, small networks", training_error,
-            f"{SMALL} In a short training that decay hardly moves a weight.", decides=False,
+            learning_cifar10,
+            DECAYS,
+            "decay-0.0005",
+            "decay-0",
+            "training error: with a decay of 0.0005 instead of none, small networks",
+            training_error,
+            f"{SMALL} In a short training that decay hardly moves a weight.",
+            decides=False,
         ),
     ),
     "C20": (
@@ -176,9 +249,12 @@ TRAINING: dict[str, tuple[Rule, ...]] = {
         biases("code2012", "the same with weights as in the 2012 code", False),
     ),
     "C21": (
-        all_of("test error: with a drop of the rate instead of going on as long without",
-               [Test(f"drop {n}:", whole.NAME, others.of_drop(n), "") for n in (1, 2, 3)], whole.NAME,
-               "One run: how much another would differ is not known."),
+        all_of(
+            "test error: with a drop of the rate instead of going on as long without",
+            [Test(f"drop {n}:", whole.NAME, others.of_drop(n), "") for n in (1, 2, 3)],
+            whole.NAME,
+            "One run: how much another would differ is not known.",
+        ),
         others.learned,
     ),
     "C22": (not_tested(IMAGENET, TOO_LARGE, WITH_IMAGENET), others.error_on_tiny),
@@ -187,45 +263,91 @@ TRAINING: dict[str, tuple[Rule, ...]] = {
         not_tested(IMAGENET, TOO_LARGE, WITH_IMAGENET),
     ),
     "C24": (
-        Test("test error: a sixth convolutional layer and other photographs first, instead of neither", before.NAME,
-             others.pretrained("tuned-sixth", "paper"), TINY, paper=0.017),
-        Test("other photographs first, with six layers", before.NAME, others.pretrained("tuned-sixth", "sixth"),
-             "", decides=False),
-        Test("other photographs first, with five layers", before.NAME, others.pretrained("tuned-paper", "paper"),
-             "", decides=False),
-        Test("a sixth layer, without other photographs", before.NAME, others.pretrained("sixth", "paper"), "",
-             decides=False),
+        Test(
+            "test error: a sixth convolutional layer and other photographs first, instead of neither",
+            before.NAME,
+            others.pretrained("tuned-sixth", "paper"),
+            TINY,
+            paper=0.017,
+        ),
+        Test(
+            "other photographs first, with six layers",
+            before.NAME,
+            others.pretrained("tuned-sixth", "sixth"),
+            "",
+            decides=False,
+        ),
+        Test(
+            "other photographs first, with five layers",
+            before.NAME,
+            others.pretrained("tuned-paper", "paper"),
+            "",
+            decides=False,
+        ),
+        Test(
+            "a sixth layer, without other photographs",
+            before.NAME,
+            others.pretrained("sixth", "paper"),
+            "",
+            decides=False,
+        ),
         not_tested(IMAGENET, TOO_LARGE, WITH_IMAGENET),
     ),
     "C25": (not_tested(IMAGENET),),
-}  # fmt: skip
+}
 LEARNED: dict[str, tuple[Rule, ...]] = {
     "C26": (
-        Test("share of a first-layer kernel that one Gabor has, more than of noise as smooth and as coloured",
-             seen.kernel_fits.NAME, seen.more_like_gabors, seen.OUR_IMAGES),
+        Test(
+            "share of a first-layer kernel that one Gabor has, more than of noise as smooth and as coloured",
+            seen.kernel_fits.NAME,
+            seen.more_like_gabors,
+            seen.OUR_IMAGES,
+        ),
     ),
     "C27": (seen.specialised("paper", True), seen.specialised("always-meet", False)),
     "C28": (
-        all_of("errors off the centre, and which wrong labels are likeliest", [
-            Test("error on photographs whose middle lies off the object, under that of guessing:", PREDICTIONS,
-                 seen.off_under_guess, "Off: the middle is outside the box that Tiny ImageNet gives of the object."),
-            seen.sensible,
-        ], PREDICTIONS, ""),
+        all_of(
+            "errors off the centre, and which wrong labels are likeliest",
+            [
+                Test(
+                    "error on photographs whose middle lies off the object, under that of guessing:",
+                    PREDICTIONS,
+                    seen.off_under_guess,
+                    "Off: the middle is outside the box that Tiny ImageNet gives of the object.",
+                ),
+                seen.sensible,
+            ],
+            PREDICTIONS,
+            "",
+        ),
         seen.cost_of_off,
     ),
     "C29": (
-        Test("share of the ten nearest that are of the query's class: by features instead of pixels", CODES,
-             seen.more_found("features", "pixels"), TINY),
+        Test(
+            "share of the ten nearest that are of the query's class: by features instead of pixels",
+            CODES,
+            seen.more_found("features", "pixels"),
+            TINY,
+        ),
         seen.far_in_pixels,
     ),
     "C30": (
-        Test("share of the ten nearest that are of the query's class: by 256 bits of features instead of 256 of pixels",
-             CODES, seen.more_found("features, 256 bits", "pixels, 256 bits"), TINY),
-        Test("the same: by 256 bits of features instead of the features themselves", CODES,
-             seen.more_found("features, 256 bits", "features"), "What the codes cost.", decides=False),
+        Test(
+            "share of the ten nearest that are of the query's class: by 256 bits of features instead of 256 of pixels",
+            CODES,
+            seen.more_found("features, 256 bits", "pixels, 256 bits"),
+            TINY,
+        ),
+        Test(
+            "the same: by 256 bits of features instead of the features themselves",
+            CODES,
+            seen.more_found("features, 256 bits", "features"),
+            "What the codes cost.",
+            decides=False,
+        ),
         seen.planes,
         others.searching_speed,
     ),
-}  # fmt: skip
+}
 _ALL = NETWORK | AGAINST_OVERFITTING | TRAINING | LEARNED
 RULES: dict[str, tuple[Rule, ...]] = {name: _ALL[name] for name in sorted(_ALL)}

@@ -40,22 +40,30 @@ def more_like_gabors(root: Path | None) -> Measured | None:
     if not record:
         return None
     result = record["result"]
-    effect = paired(Sample(tuple(-fit for fit in result["mean_fit"])),
-                    Sample(tuple(-fit for fit in result["mean_fit_of_noise"])))  # fmt: skip
-    shares = {which: statistics.mean(fit > FITTED for run in record["curves"] for fit in run[which]["fit"])
-              for which in ("kernels", "noise")}  # fmt: skip
-    means = {which: statistics.mean(result[name])
-             for which, name in (("kernels", "mean_fit"), ("noise", "mean_fit_of_noise"))}  # fmt: skip
-    figure = (f"a Gabor has {means['kernels']:.0%} of a kernel, and {means['noise']:.0%} of noise; over half of it in "
-              f"{shares['kernels']:.0%} and {shares['noise']:.0%}")  # fmt: skip
+    effect = paired(
+        Sample(tuple(-fit for fit in result["mean_fit"])), Sample(tuple(-fit for fit in result["mean_fit_of_noise"]))
+    )
+    shares = {
+        which: statistics.mean(fit > FITTED for run in record["curves"] for fit in run[which]["fit"])
+        for which in ("kernels", "noise")
+    }
+    means = {
+        which: statistics.mean(result[name])
+        for which, name in (("kernels", "mean_fit"), ("noise", "mean_fit_of_noise"))
+    }
+    figure = (
+        f"a Gabor has {means['kernels']:.0%} of a kernel, and {means['noise']:.0%} of noise; over half of it in "
+        f"{shares['kernels']:.0%} and {shares['noise']:.0%}"
+    )
     return Measured(effect, (record,), figure)
 
 
 def specialised(variant: str, decides: bool) -> Callable[[Path | None], Finding]:
     """A rule, C27: whether one column's kernels are greyer than the other's, by a permutation test over all runs, and
     in how many runs it can be seen; the paper says that it is so in every one."""
-    what = ("how much more of their energy is colour in one column's kernels than in the other's"
-            + ("" if variant == "paper" else f", {evidence.LABELS[variant]}"))  # fmt: skip
+    what = "how much more of their energy is colour in one column's kernels than in the other's" + (
+        "" if variant == "paper" else f", {evidence.LABELS[variant]}"
+    )
 
     def rule(root: Path | None = None) -> Finding:
         record = fits(variant, root)
@@ -67,13 +75,18 @@ def specialised(variant: str, decides: bool) -> Callable[[Path | None], Finding]
         low, high = stats.binomtest(beyond, len(runs)).proportion_ci()
         verdict = Verdict.IN_DIRECTION if one.p < CHANCE else Verdict.TOO_WEAK
         return Finding(
-            what, verdict,
+            what,
+            verdict,
             f"Kernels dealt to the columns at random give {100 * one.by_chance:.1f} points, and as much as here, over "
             f"all runs, in {one.p:.2%} of dealings. By itself {beyond} of {len(runs)} runs is beyond chance: of all "
             f"such runs that is {low:.0%} to {high:.0%} (95%); few kernels cannot show it in each. {OUR_IMAGES}",
-            f"{100 * one.size:.1f} points, the mean of {len(runs)} seeds, p = {one.p:.4f}", about([record]),
-            keys_of([record]), kernel_fits.NAME, command_of(kernel_fits.NAME), decides,
-        )  # fmt: skip
+            f"{100 * one.size:.1f} points, the mean of {len(runs)} seeds, p = {one.p:.4f}",
+            about([record]),
+            keys_of([record]),
+            kernel_fits.NAME,
+            command_of(kernel_fits.NAME),
+            decides,
+        )
 
     return rule
 
@@ -98,10 +111,16 @@ def far_in_pixels(root: Path | None = None) -> Finding:
         return missing(what, CODES, decides=False)
     ranks = record["result"]["pixel_rank"]
     return Finding(
-        what, Verdict.NOT_TESTED, "Half would be, if pixels knew nothing of it. The paper sets no line.",
-        f"{statistics.mean(ranks):.0%} ({len(ranks)} seed(s))", about([record]),
-        keys_of([record]), CODES, command_of(CODES), decides=False,
-    )  # fmt: skip
+        what,
+        Verdict.NOT_TESTED,
+        "Half would be, if pixels knew nothing of it. The paper sets no line.",
+        f"{statistics.mean(ranks):.0%} ({len(ranks)} seed(s))",
+        about([record]),
+        keys_of([record]),
+        CODES,
+        command_of(CODES),
+        decides=False,
+    )
 
 
 def off_under_guess(root: Path | None) -> Measured | None:
@@ -111,9 +130,11 @@ def off_under_guess(root: Path | None) -> Measured | None:
     wrong = read.wrong_by_seed(record, root=root)[:, read.off(record, root)]
     guess = 1 - 1 / len(record["configuration"]["classes"])
     sample = read.error_sample(wrong)
-    return Measured(under(guess, sample), (record,),
-                    figure=f"error {100 * sample.mean:.1f}%, by guessing {100 * guess:.0f}%, on {wrong.shape[1]} "
-                    "photographs")  # fmt: skip
+    return Measured(
+        under(guess, sample),
+        (record,),
+        figure=f"error {100 * sample.mean:.1f}%, by guessing {100 * guess:.0f}%, on {wrong.shape[1]} photographs",
+    )
 
 
 def cost_of_off(root: Path | None = None) -> Finding:
@@ -126,10 +147,16 @@ def cost_of_off(root: Path | None = None) -> Finding:
     errors = f"{100 * here:.1f}% and {100 * away:.1f}%"
     cost = told(read.cost_of_off(record, root=root))
     return Finding(
-        what, Verdict.NOT_TESTED, "What being off the middle costs; the paper says nothing of it, so there is no "
-        "verdict.", f"{cost}: {errors}" if cost else errors, about([record]), keys_of([record]),
-        PREDICTIONS, command_of(PREDICTIONS), decides=False,
-    )  # fmt: skip
+        what,
+        Verdict.NOT_TESTED,
+        "What being off the middle costs; the paper says nothing of it, so there is no verdict.",
+        f"{cost}: {errors}" if cost else errors,
+        about([record]),
+        keys_of([record]),
+        PREDICTIONS,
+        command_of(PREDICTIONS),
+        decides=False,
+    )
 
 
 def planes(root: Path | None = None) -> Finding:
@@ -147,12 +174,18 @@ def planes(root: Path | None = None) -> Finding:
     effect = f"; its effect at {max(BITS)} bits is {told(longest)}" if longest else ""
     could_see = f"{100 * longest.detectable():.2f} points" if longest else ""
     return Finding(
-        what, Verdict.NOT_TESTED,
+        what,
+        Verdict.NOT_TESTED,
         f"The autoencoder finds more than random planes at {more} of {len(BITS)} lengths{effect}. Where it does not, "
         "its training has bought nothing that can be seen here. The paper does not compare the two.",
-        "; ".join(figures), about([record]), keys_of([record]), CODES, command_of(CODES), decides=False,
+        "; ".join(figures),
+        about([record]),
+        keys_of([record]),
+        CODES,
+        command_of(CODES),
+        decides=False,
         could_see=could_see,
-    )  # fmt: skip
+    )
 
 
 def sensible(root: Path | None = None) -> Finding:
@@ -164,9 +197,13 @@ def sensible(root: Path | None = None) -> Finding:
     found = sense_of(np.array(record["result"]["confusions"]), nouns().steps(classes))
     verdict = Verdict.IN_DIRECTION if found.p < CHANCE and len(seeds) > 1 else Verdict.TOO_WEAK
     return Finding(
-        what, verdict,
+        what,
+        verdict,
         f"Dealing the {len(classes)} classes' places in WordNet anew gives {found.by_chance:.1f} steps, and as few as "
         f"here in {found.p:.2%} of dealings. {OUR_IMAGES}",
-        f"{found.distance:.1f} steps, {len(seeds)} seed(s), p = {found.p:.4f}", about([record]), keys_of([record]),
-        PREDICTIONS, command_of(PREDICTIONS),
-    )  # fmt: skip
+        f"{found.distance:.1f} steps, {len(seeds)} seed(s), p = {found.p:.4f}",
+        about([record]),
+        keys_of([record]),
+        PREDICTIONS,
+        command_of(PREDICTIONS),
+    )

@@ -152,5 +152,7 @@ def about_seeds(found: Sequence[dict[str, Any]]) -> str:
     """As `about`, with the test images and which record has how many seeds: "paper 10, no-lrn 6 seeds"."""
     first = found[0]["dataset"]
     seeds = ", ".join(f"{one['run'].rpartition('_')[2]} {len(one['result']['seeds'])}" for one in found)
-    return (f"{first['name']}, {first['images']:,} training and {first['test_images']:,} test images, "
-            f"{passes_of(found[0]):g} passes; seeds: {seeds}")  # fmt: skip
+    return (
+        f"{first['name']}, {first['images']:,} training and {first['test_images']:,} test images, "
+        f"{passes_of(found[0]):g} passes; seeds: {seeds}"
+    )

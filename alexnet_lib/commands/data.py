@@ -42,8 +42,10 @@ def _photographs(root: Path) -> str:
 
     folder = photographs_folder(root)
     if folder is None:
-        return (f"no photographs in {root} ({', '.join(FOLDERS)}): chapters take windows of the {len(SHIPPED)} that "
-                "scikit-image installs")
+        return (
+            f"no photographs in {root} ({', '.join(FOLDERS)}): chapters take windows of the {len(SHIPPED)} that "
+            "scikit-image installs"
+        )
     return f"photographs, {len(photographs_in(folder)):,} images\n  source: {folder.relative_to(root)}"
 
 
@@ -63,17 +65,29 @@ def _prepared(root: Path) -> Iterator[str]:
     for folder in (path.parent for path in sorted(root.glob(f"*/{STATISTICS}")) if path.with_name(INDEX).is_file()):
         train = PreparedImages(folder)
         counts = " and ".join(f"{len(PreparedImages(folder, split)):,} {split}" for split in train.index["splits"])
-        yield (f"prepared images, {counts}, of {len(train.classes):,} classes, {train.side} x {train.side} pixels, "
-               f"{train.format}\n  source: {folder.name}")
+        yield (
+            f"prepared images, {counts}, of {len(train.classes):,} classes, {train.side} x {train.side} pixels, "
+            f"{train.format}\n  source: {folder.name}"
+        )
 
 
 def run_prepare(args: argparse.Namespace) -> int:
     """Prepare `args.src` into `args.dst` and print what came of it; 0 when the set is complete."""
     from ..data.imagenet.preparation import prepare
 
-    index = prepare(args.src, args.dst, side=args.side, format=args.format, quality=args.quality,
-                    resample=args.resample, jobs=args.jobs, skip_bad=args.skip_bad, val_labels=args.val_labels,
-                    classes=args.classes, per_class=args.per_class)
+    index = prepare(
+        args.src,
+        args.dst,
+        side=args.side,
+        format=args.format,
+        quality=args.quality,
+        resample=args.resample,
+        jobs=args.jobs,
+        skip_bad=args.skip_bad,
+        val_labels=args.val_labels,
+        classes=args.classes,
+        per_class=args.per_class,
+    )
     print(f"prepared in {args.dst}: {len(index['classes']):,} classes, {args.side} x {args.side} pixels, {args.format}")
     for split, summary in index["splits"].items():
         _print_split(split, summary, [entry[split] for entry in index["classes"]])

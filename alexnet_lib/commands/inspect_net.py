@@ -137,8 +137,11 @@ def inspect_kernels(net: FeatureNet, out: Path) -> None:
     """Print what kinds of kernels the first layer has and how its columns differ; draw and list them all."""
     kernels, columns = net.net.conv1.weight.detach().float().cpu(), net.net.config.columns
     count, _, height, width = kernels.shape
-    print(f"{count} kernels of {height} x {width} pixels; fitting a Gabor to each, and to kernels of noise (about a "
-          "minute) ...", flush=True)  # fmt: skip
+    print(
+        f"{count} kernels of {height} x {width} pixels; fitting a Gabor to each, and to kernels of noise (about a "
+        "minute) ...",
+        flush=True,
+    )
     table = kernel_table(kernels)
     kinds = Counter(table["kind"])
     print("  " + ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS))
@@ -157,8 +160,10 @@ def columns_told(shares: Sequence[float]) -> str:
     half = len(shares) // 2
     means = [sum(part) / half for part in (shares[:half], shares[half:])]
     p = specialisation([shares]).p
-    return (f"share of colour: first column {100 * means[0]:.1f}%, second {100 * means[1]:.1f}%; dealt to columns at "
-            f"random, kernels are as far apart with p = {p:.2g} (of this one network)")  # fmt: skip
+    return (
+        f"share of colour: first column {100 * means[0]:.1f}%, second {100 * means[1]:.1f}%; dealt to columns at "
+        f"random, kernels are as far apart with p = {p:.2g} (of this one network)"
+    )
 
 
 def as_csv(table: dict[str, Any], columns: int) -> str:
@@ -190,12 +195,15 @@ def inspect_image(
     lost = 100 * (float(shares[0]) - occlusion_map(net.net, pixels, first, square, looking.stride))
     print(f"  hiding {square} x {square} pixels takes at most {float(lost.max()):.1f} points from the first")
     evidence = evidence_map(net.net, pixels, first, looking.layer)
-    maps = {f"points it loses when {square} x {square}\npixels are hidden there": lost,
-            f"evidence for it in {looking.layer}\n(Grad-CAM; 1: the most)": evidence}  # fmt: skip
+    maps = {
+        f"points it loses when {square} x {square}\npixels are hidden there": lost,
+        f"evidence for it in {looking.layer}\n(Grad-CAM; 1: the most)": evidence,
+    }
     field = looking.field
     places = ((0, square, looking.stride), (field.start, field.size, field.jump))
-    extents = {name: grid_extent(values.shape, *place)
-               for (name, values), place in zip(maps.items(), places, strict=True)}  # fmt: skip
+    extents = {
+        name: grid_extent(values.shape, *place) for (name, values), place in zip(maps.items(), places, strict=True)
+    }
     save(draw_answer(view[0], [words[label] for label in labels], list(shares), maps, extents, title), path)
     print(f"  drawn in {path}", flush=True)
 

@@ -51,9 +51,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int], about: str,
-    *shared: argparse.ArgumentParser, line: str | None = None,
-) -> Callable[..., argparse.Action]:  # fmt: skip
+    commands: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    about: str,
+    *shared: argparse.ArgumentParser,
+    line: str | None = None,
+) -> Callable[..., argparse.Action]:
     """A command with the options of `shared`; its `add_argument`. line: for the list of commands, else `about`."""
     command = commands.add_parser(name, help=line or about, description=about, parents=shared)
     command.set_defaults(run=run)
@@ -70,10 +74,18 @@ def _add_search_parser(commands: argparse._SubParsersAction) -> None:
     add = _command(commands, "search", _later(".search"), about, DEVICE)
     add("images", nargs="+", type=Path, metavar="IMAGE", help="photographs to look for")
     add("--index", required=True, type=Path, metavar="FOLDER", help="photographs to look among")
-    add("--weights", default="torchvision", metavar="W", help="a run of train, a .safetensors file in one, or "
-        "torchvision (the default; 233 MB, fetched once)")  # fmt: skip
-    add("--codes", type=int, metavar="BITS", help="search by binary codes of so many bits, learned from the folder's "
-        "photographs")  # fmt: skip
+    add(
+        "--weights",
+        default="torchvision",
+        metavar="W",
+        help="a run of train, a .safetensors file in one, or torchvision (the default; 233 MB, fetched once)",
+    )
+    add(
+        "--codes",
+        type=int,
+        metavar="BITS",
+        help="search by binary codes of so many bits, learned from the folder's photographs",
+    )
     add("--k", type=int, default=8, metavar="N", help="neighbours (default: 8)")
     add("--out", default="neighbours.png", metavar="FILE", help="the sheet (default: neighbours.png)")
     add("--store", type=Path, metavar="DIR", help="for the index (default: FOLDER/.alexnet-index)")
@@ -83,14 +95,26 @@ def _add_search_parser(commands: argparse._SubParsersAction) -> None:
 def _add_inspect_parser(commands: argparse._SubParsersAction) -> None:
     about = "a trained network's first-layer kernels, and what it sees in your photographs and where"
     add = _command(commands, "inspect", _later(".inspect_net"), about, DEVICE)
-    add("weights", metavar="WEIGHTS", help="a run of train, a .safetensors file in one, or torchvision (233 MB, "
-        "fetched once)")  # fmt: skip
+    add(
+        "weights",
+        metavar="WEIGHTS",
+        help="a run of train, a .safetensors file in one, or torchvision (233 MB, fetched once)",
+    )
     add("images", nargs="*", type=Path, metavar="IMAGE", help="photographs to show it")
-    add("--out", required=True, type=Path, metavar="FOLDER", help="for kernels.png, kernels.csv and a picture for each "
-        "photograph, which replace files of the same names")  # fmt: skip
+    add(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FOLDER",
+        help="for kernels.png, kernels.csv and a picture for each photograph, which replace files of the same names",
+    )
     add("--layer", default="act5", metavar="L", help="whose maps show the evidence (default: act5)")
-    add("--occlude", type=int, metavar="PIXELS", help="side of the square that is hidden (default: a quarter of what "
-        "the network sees)")  # fmt: skip
+    add(
+        "--occlude",
+        type=int,
+        metavar="PIXELS",
+        help="side of the square that is hidden (default: a quarter of what the network sees)",
+    )
 
 
 def _add_experiment_parser(commands: argparse._SubParsersAction) -> None:
@@ -102,8 +126,12 @@ def _add_experiment_parser(commands: argparse._SubParsersAction) -> None:
     add("--jobs", type=int, metavar="N", help="training runs at a time (default: by the device)")
     add("--seeds", type=int, metavar="N", help="seeds at the best rate (default: by the size)")
     add("--only", metavar="A,B", help="only these parts of the experiment, by name")
-    add("--dtype", default="auto", help="of evidence, flagship and pretraining: float32 or bfloat16 (default: as "
-        "recorded so far, else the quicker one here)")  # fmt: skip
+    add(
+        "--dtype",
+        default="auto",
+        help="of evidence, flagship and pretraining: float32 or bfloat16 (default: as "
+        "recorded so far, else the quicker one here)",
+    )
 
 
 def run_experiment(args: argparse.Namespace) -> int:
@@ -138,28 +166,56 @@ def add_data_parser(commands: argparse._SubParsersAction) -> None:
     """`data fetch NAME`, `data show` and `data prepare-imagenet`."""
     about = "fetch the data, show what is there, or prepare ImageNet"
     kinds = commands.add_parser("data", help=about, description=about).add_subparsers(
-        title="commands", required=True, metavar="{fetch,show,prepare-imagenet}")
-    about = ("download a data set from its publisher, once (CIFAR-10: 170 MB; Tiny ImageNet: 248 MB); does nothing if "
-             "it is there")
+        title="commands", required=True, metavar="{fetch,show,prepare-imagenet}"
+    )
+    about = (
+        "download a data set from its publisher, once (CIFAR-10: 170 MB; Tiny ImageNet: 248 MB); does nothing if "
+        "it is there"
+    )
     add = _command(kinds, "fetch", run_fetch, about, DATA)
-    add("name", choices=NAMES, help="the data set: cifar10, which the chapters use, or tiny-imagenet, which the "
-        "experiments with the whole network train on")
-    about = ("show the data that would be used: CIFAR-10 or the drawn stand-in, photographs, Tiny ImageNet, and "
-             "prepared images")
+    add(
+        "name",
+        choices=NAMES,
+        help="the data set: cifar10, which the chapters use, or tiny-imagenet, which the "
+        "experiments with the whole network train on",
+    )
+    about = (
+        "show the data that would be used: CIFAR-10 or the drawn stand-in, photographs, Tiny ImageNet, and "
+        "prepared images"
+    )
     _command(kinds, "show", run_show, about, DATA)
-    about = ("bring ImageNet's images to one size and take their statistics, once; stopped at any moment, the same "
-             "command goes on")
+    about = (
+        "bring ImageNet's images to one size and take their statistics, once; stopped at any moment, the same "
+        "command goes on"
+    )
     add = _command(kinds, "prepare-imagenet", run_prepare, about, SIDE, QUALITY)
-    add("src", metavar="SRC", help="folder with train/<class>/ and val/<class>/ (or Tiny ImageNet's layout, or only "
-        "<class>/), or with the publisher's tar files")
+    add(
+        "src",
+        metavar="SRC",
+        help="folder with train/<class>/ and val/<class>/ (or Tiny ImageNet's layout, or only "
+        "<class>/), or with the publisher's tar files",
+    )
     add("dst", metavar="DST", help="folder to prepare into: new, or begun by this command")
-    add("--format", default="raw", metavar="F", help="raw: bytes, 252 GB for the training images of ILSVRC-2012; jpeg: "
-        "about a seventh of that, a little altered (default: raw)")
+    add(
+        "--format",
+        default="raw",
+        metavar="F",
+        help="raw: bytes, 252 GB for the training images of ILSVRC-2012; jpeg: "
+        "about a seventh of that, a little altered (default: raw)",
+    )
     add("--resample", default="bilinear", metavar="R", help="bilinear or bicubic, antialiased (default: bilinear)")
-    add("--val-labels", metavar="FILE", help="which validation image is of which class, where no folders say so: "
-        "Kaggle's LOC_val_solution.csv, Caffe's val.txt or lines NAME CLASS")
-    add("--classes", type=_classes, metavar="N|NAMES", help="for a smaller set: so many classes, spread evenly over "
-        "all, or these (names with commas between)")
+    add(
+        "--val-labels",
+        metavar="FILE",
+        help="which validation image is of which class, where no folders say so: "
+        "Kaggle's LOC_val_solution.csv, Caffe's val.txt or lines NAME CLASS",
+    )
+    add(
+        "--classes",
+        type=_classes,
+        metavar="N|NAMES",
+        help="for a smaller set: so many classes, spread evenly over all, or these (names with commas between)",
+    )
     add("--per-class", type=int, metavar="N", help="at most so many training images of each class")
     add("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     add("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
@@ -170,24 +226,50 @@ def _classes(text: str) -> int | list[str]:
 
 
 def _add_train_parser(commands: argparse._SubParsersAction) -> None:
-    about = ("train on a prepared ImageNet (data prepare-imagenet); the same command goes on with a run that was "
-             "stopped or killed. Several processes: torchrun --nproc-per-node N -m alexnet_lib train …")
-    add = _command(commands, "train", _later(".train", "train"), about, PREPARED, DEVICE,
-                   line="train on a prepared ImageNet, or go on with a run")  # fmt: skip
+    about = (
+        "train on a prepared ImageNet (data prepare-imagenet); the same command goes on with a run that was "
+        "stopped or killed. Several processes: torchrun --nproc-per-node N -m alexnet_lib train …"
+    )
+    add = _command(
+        commands,
+        "train",
+        _later(".train", "train"),
+        about,
+        PREPARED,
+        DEVICE,
+        line="train on a prepared ImageNet, or go on with a run",
+    )
     add("--recipe", default="paper", metavar="R", help="paper, code2012, caffe or modern")
     add("--out", required=True, type=Path, metavar="RUN", help="the run's folder: new, or to go on")
     add("--batch", type=int, metavar="N", help="images a step, of all processes (default: recipe's)")
     add("--rate", type=float, help="learning rate (default: the recipe's)")
     add("--passes", type=int, metavar="N", help="passes at most (default: the recipe's)")
-    add("--set", action="append", metavar="FIELD=VALUE", help="change another field of the recipe, such as "
-        "lighting=none or net.norm=none")
+    add(
+        "--set",
+        action="append",
+        metavar="FIELD=VALUE",
+        help="change another field of the recipe, such as lighting=none or net.norm=none",
+    )
     add("--seed", type=int, default=0, help="of weights, order, crops and masks (default: 0)")
-    add("--feed", default="auto", metavar="F", help="where images are held: mapped, memory, device (default: on the "
-        "GPU if they fit, else mapped)")
-    add("--compile", nargs="?", const="default", default="", metavar="MODE", help="torch.compile the network; "
-        "reduce-overhead: with CUDA graphs")
-    add("--columns-apart", action="store_true", help="the paper's split: two processes, each with a column of the "
-        "network (torchrun --nproc-per-node 2)")
+    add(
+        "--feed",
+        default="auto",
+        metavar="F",
+        help="where images are held: mapped, memory, device (default: on the GPU if they fit, else mapped)",
+    )
+    add(
+        "--compile",
+        nargs="?",
+        const="default",
+        default="",
+        metavar="MODE",
+        help="torch.compile the network; reduce-overhead: with CUDA graphs",
+    )
+    add(
+        "--columns-apart",
+        action="store_true",
+        help="the paper's split: two processes, each with a column of the network (torchrun --nproc-per-node 2)",
+    )
     add("--log-every", type=int, default=50, metavar="N", help="steps between lines (default: 50)")
     add("--save-every", type=int, metavar="N", help="steps between checkpoints (default: 10 minutes)")
     add("--keep-every", type=int, metavar="N", help="passes between weights to keep (default: none)")
@@ -207,8 +289,11 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     """`bench WHAT`: measure speed and print a table."""
     about = "measure speed, side by side with what others use"
     kinds = commands.add_parser("bench", help=about, description=about).add_subparsers(
-        title="what to measure", required=True, dest="bench",
-        metavar="{augment,cifar,feed,lrn,model,prepare,retrieval,train}")  # fmt: skip
+        title="what to measure",
+        required=True,
+        dest="bench",
+        metavar="{augment,cifar,feed,lrn,model,prepare,retrieval,train}",
+    )
     about = "crops, reflections, mean and lighting of a batch, beside torchvision's transforms image by image"
     add = _bench(kinds, "augment", about, *TIMED, RECORD)
     add("--batch", type=int, default=128, metavar="N", help="images a batch (default: 128)")

@@ -65,14 +65,10 @@ def indexed(args: argparse.Namespace, net: FeatureNet) -> PhotoIndex:
             bar.total = of
             bar.update(done - bar.n)
 
-        return PhotoIndex.brought_up_to_date(
-            args.index, net, store=args.store, rebuild=args.rebuild, report=report
-        )
+        return PhotoIndex.brought_up_to_date(args.index, net, store=args.store, rebuild=args.rebuild, report=report)
 
 
-def look_for(
-    index: PhotoIndex, queries: Sequence[Path], features: np.ndarray, k: int, bits: int | None
-) -> list[Found]:
+def look_for(index: PhotoIndex, queries: Sequence[Path], features: np.ndarray, k: int, bits: int | None) -> list[Found]:
     """The k nearest of each query, (q, 4096) its features; a query that is a photograph of the folder is left out of
     its own."""
     searched = index

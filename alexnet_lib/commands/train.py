@@ -117,8 +117,10 @@ def _say(training: Training) -> None:
     shown = f"{len(train_images):,} training images of {len(train_images.classes):,} classes"
     print(f"{shown}, {len(val) if val else 0:,} to validate; held: {training.source.place}")
     how = f"{group.size} process(es)" if group.share.size == group.size else "one column in each of 2 processes"
-    print(f"recipe {training.recipe.name}, network {training.recipe.net.name}, batch {training.recipe.batch}, "
-          f"{training.steps:,} steps a pass; {how}, {device}")  # fmt: skip
+    print(
+        f"recipe {training.recipe.name}, network {training.recipe.net.name}, batch {training.recipe.batch}, "
+        f"{training.steps:,} steps a pass; {how}, {device}"
+    )
     if training.step:
         print(f"going on from step {training.step:,} (pass {training.step / training.steps:.2f})")
     sys.stdout.flush()

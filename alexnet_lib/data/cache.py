@@ -29,8 +29,10 @@ def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
     folder = folder.resolve()
     user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "alexnet_lib"
     place = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    return (root / ".alexnet_cache" / f"{folder.name}-{split}.safetensors",
-            user / f"{folder.name}-{place}-{split}.safetensors")
+    return (
+        root / ".alexnet_cache" / f"{folder.name}-{split}.safetensors",
+        user / f"{folder.name}-{place}-{split}.safetensors",
+    )
 
 
 def read(root: Path, folder: Path, split: str, fingerprint: str) -> Cached | None:
@@ -71,5 +73,8 @@ def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached
             reasons.append(f"{path}: {error.strerror or error}")
             if error.errno not in READ_ONLY:
                 break
-    warnings.warn(f"the decoded {split} images could not be cached ({'; '.join(reasons)}): they stay in memory, and "
-                  f"are decoded again next time. The cache needs {len(content) / 1e6:.0f} MB.", stacklevel=3)
+    warnings.warn(
+        f"the decoded {split} images could not be cached ({'; '.join(reasons)}): they stay in memory, and "
+        f"are decoded again next time. The cache needs {len(content) / 1e6:.0f} MB.",
+        stacklevel=3,
+    )

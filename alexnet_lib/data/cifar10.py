@@ -35,8 +35,10 @@ def find_data(data: str | os.PathLike | None = None) -> Batches | ImageTree | No
         raise DataError(f"the data root {root} is a file, not a folder: name the folder that holds the data set")
     if given_root(data) is not None:
         named = "--data (or data=)" if data is not None else "ALEXNET_DATA"
-        raise DataError(f"the data root {root}, given by {named}, does not exist: make the folder, name another, "
-                        "or leave it unset to use data/downloads")
+        raise DataError(
+            f"the data root {root}, given by {named}, does not exist: make the folder, name another, "
+            "or leave it unset to use data/downloads"
+        )
     return None
 
 
@@ -83,12 +85,22 @@ def draw_stand_in(split: str = "train", n: int | None = None, seed: int = 0) -> 
     """
     pixels, numbers = drawn.draw(split, n, seed)
     images, labels = torch.from_numpy(pixels), torch.from_numpy(numbers)
-    return ImageSet(images, labels, drawn.CLASSES, "DRAWN STAND-IN, not CIFAR-10", split, f"drawn from seed {seed}",
-                    content_checksum(images, labels), stand_in=True)
+    return ImageSet(
+        images,
+        labels,
+        drawn.CLASSES,
+        "DRAWN STAND-IN, not CIFAR-10",
+        split,
+        f"drawn from seed {seed}",
+        content_checksum(images, labels),
+        stand_in=True,
+    )
 
 
 def how_to_get(root: Path) -> str:
     """The sentence that tells a reader how to bring CIFAR-10 under `root`."""
-    return (f"no CIFAR-10 at {root}: `python -m alexnet_lib data fetch cifar10` downloads it (170 MB, once), or let "
-            "ALEXNET_DATA (or --data) name a folder that holds cifar-10-batches-py or a tree "
-            "{train,test}/<class>/*.{jpg,png}")
+    return (
+        f"no CIFAR-10 at {root}: `python -m alexnet_lib data fetch cifar10` downloads it (170 MB, once), or let "
+        "ALEXNET_DATA (or --data) name a folder that holds cifar-10-batches-py or a tree "
+        "{train,test}/<class>/*.{jpg,png}"
+    )

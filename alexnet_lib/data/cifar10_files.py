@@ -42,8 +42,13 @@ def _fingerprint(files: Iterable[tuple[str, os.stat_result]]) -> str:
 class _BatchUnpickler(pickle.Unpickler):
     """Unpickles arrays, dictionaries, lists, bytes and numbers, and refuses everything else, which could run code."""
 
-    _ALLOWED = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
-                ("numpy._core.multiarray", "_reconstruct"), ("_codecs", "encode")}
+    _ALLOWED = {
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("_codecs", "encode"),
+    }
 
     def find_class(self, module: str, name: str):
         if (module, name) not in self._ALLOWED:
@@ -59,8 +64,9 @@ def read_batch(path: Path) -> dict:
         with path.open("rb") as file:
             content = _BatchUnpickler(file, encoding="bytes").load()
     except Exception as error:  # damaged pickles raise almost any exception
-        raise DataError(f"{path} cannot be read as a CIFAR-10 batch ({error}): delete {path.parent} and fetch "
-                        "CIFAR-10 again") from error
+        raise DataError(
+            f"{path} cannot be read as a CIFAR-10 batch ({error}): delete {path.parent} and fetch CIFAR-10 again"
+        ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not the dictionary of a CIFAR-10 batch")
     return content
@@ -135,8 +141,9 @@ class ImageTree:
     @cached_property
     def files(self) -> dict[str, list[list[os.DirEntry]]]:
         """For each split, for each class, its image files in name order. DataError names a folder that has none."""
-        return {split: [_class_images(self.folder / split / name) for name in self.classes]
-                for split in ("train", "test")}
+        return {
+            split: [_class_images(self.folder / split / name) for name in self.classes] for split in ("train", "test")
+        }
 
     def name(self, split: str, decoded: int) -> str:
         """CIFAR-10 (JPEG copy), or part of it, where classes and numbers are CIFAR-10's; else the folder's name."""
@@ -152,9 +159,11 @@ class ImageTree:
         return name if whole else f"part of {name}"
 
     def fingerprint(self, split: str) -> str:
-        return _fingerprint((f"{name}/{entry.name}", entry.stat())
-                            for name, entries in zip(self.classes, self.files[split], strict=True)
-                            for entry in entries)
+        return _fingerprint(
+            (f"{name}/{entry.name}", entry.stat())
+            for name, entries in zip(self.classes, self.files[split], strict=True)
+            for entry in entries
+        )
 
     def decode(self, split: str) -> Decoded:
         """Decodes on a few threads (the decoder works outside Python's lock), with a progress bar."""

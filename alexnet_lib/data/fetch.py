@@ -50,15 +50,27 @@ class Archive:
 
 
 CIFAR10 = Archive(
-    "CIFAR-10", "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", 170_498_071,
-    "c58f30108f718f92721af3b95e74349a", "cifar-10-python.tar.gz", BATCHES_FOLDER, 190_000_000,
+    "CIFAR-10",
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    170_498_071,
+    "c58f30108f718f92721af3b95e74349a",
+    "cifar-10-python.tar.gz",
+    BATCHES_FOLDER,
+    190_000_000,
     check=lambda folder: [Batches(folder).fingerprint(split) for split in ("train", "test")],
-)  # fmt: skip
+)
 # Length and md5 as others publish them. Unpacked: 110,000 files, most of which take one 4096-byte block each.
 TINY_IMAGENET = Archive(
-    "Tiny ImageNet", tiny_imagenet.URL, 248_100_043, "90528d7ca1a48142e341f4ef8d21d0de", "tiny-imagenet-200.zip",
-    tiny_imagenet.FOLDER, 500_000_000, tiny_imagenet.find_tiny, skip=("test",),
-)  # fmt: skip
+    "Tiny ImageNet",
+    tiny_imagenet.URL,
+    248_100_043,
+    "90528d7ca1a48142e341f4ef8d21d0de",
+    "tiny-imagenet-200.zip",
+    tiny_imagenet.FOLDER,
+    500_000_000,
+    tiny_imagenet.find_tiny,
+    skip=("test",),
+)
 ARCHIVES = {"cifar10": CIFAR10, "tiny-imagenet": TINY_IMAGENET}
 
 
@@ -98,8 +110,10 @@ def _bring(data: Archive, root: Path, archive: Path, target: Path, say: Callable
     own = archive.exists()
     needed, free = data.unpacked + (0 if own else data.size), shutil.disk_usage(root).free
     if free < needed:
-        raise DataError(f"{data.title} needs {needed / 1e6:.0f} MB for the archive and its contents, but {root} has "
-                        f"{free / 1e6:.0f} MB free: free some, or name another folder with --data")  # fmt: skip
+        raise DataError(
+            f"{data.title} needs {needed / 1e6:.0f} MB for the archive and its contents, but {root} has "
+            f"{free / 1e6:.0f} MB free: free some, or name another folder with --data"
+        )
     if own:
         say(f"using the archive at {archive}")
         if (found := _md5(archive)) != data.md5:
@@ -129,8 +143,10 @@ def _download(data: Archive, archive: Path) -> None:
         _receive(data, part, archive)
     if (found := _md5(part)) != data.md5:
         part.unlink()
-        raise DataError(f"what {data.url} sent has md5 {found}, not {data.md5}: it was deleted; run this again to "
-                        f"start clean, or put the right archive at {archive}")  # fmt: skip
+        raise DataError(
+            f"what {data.url} sent has md5 {found}, not {data.md5}: it was deleted; run this again to "
+            f"start clean, or put the right archive at {archive}"
+        )
     os.replace(part, archive)
 
 

@@ -35,9 +35,12 @@ class FewClasses:
 
 
 def few_classes(
-    folder: str | os.PathLike, classes: int = 5, per_class: int = 200, side: int = 72,
+    folder: str | os.PathLike,
+    classes: int = 5,
+    per_class: int = 200,
+    side: int = 72,
     data: str | os.PathLike | None = None,
-) -> FewClasses:  # fmt: skip
+) -> FewClasses:
     """Prepare `classes` classes in `folder` (a new one), `per_class` training images of each, side x side pixels, and
     50 of each to validate with; the classes are spread evenly over the data's list.
 
@@ -68,8 +71,10 @@ def _write(images: ImageSet, chosen: list[int], count: int, folder: Path) -> Non
     for place, label in enumerate(chosen):
         numbers = np.flatnonzero(labels == label)[:count]
         if len(numbers) < count:
-            raise DataError(f"cannot take {count} images of class {images.classes[label]} from {images.label}: "
-                            f"it has only {len(numbers)} of that class")  # fmt: skip
+            raise DataError(
+                f"cannot take {count} images of class {images.classes[label]} from {images.label}: "
+                f"it has only {len(numbers)} of that class"
+            )
         of_class = folder / f"{place:02}-{images.classes[label].replace(' ', '-')}"
         of_class.mkdir(parents=True)
         for number in numbers:

@@ -44,8 +44,15 @@ class ImageSet:
 
     def provenance(self) -> dict:
         """What a record keeps about the data: name, split, source, checksum, number of images, classes, stand_in."""
-        return {"name": self.name, "split": self.split, "source": self.source, "checksum": self.checksum,
-                "images": len(self), "classes": list(self.classes), "stand_in": self.stand_in}
+        return {
+            "name": self.name,
+            "split": self.split,
+            "source": self.source,
+            "checksum": self.checksum,
+            "images": len(self),
+            "classes": list(self.classes),
+            "stand_in": self.stand_in,
+        }
 
     def subset(self, n: int, seed: int = 0) -> ImageSet:
         """`n` images, equally many of each class (the first classes get one more where n does not divide), mixed.
@@ -60,8 +67,10 @@ class ImageSet:
         for c, class_name in enumerate(self.classes):
             members, want = rng.permutation(np.flatnonzero(labels == c)), share[0] + (c < share[1])
             if len(members) < want:
-                raise DataError(f"cannot take {n} images, {want} of class {class_name}, from {self.label}: "
-                                f"it has only {len(members)} of that class")
+                raise DataError(
+                    f"cannot take {n} images, {want} of class {class_name}, from {self.label}: "
+                    f"it has only {len(members)} of that class"
+                )
             chosen.append(members[:want])
         index = torch.from_numpy(rng.permutation(np.concatenate(chosen)))
         images, picked = self.images[index], self.labels[index]

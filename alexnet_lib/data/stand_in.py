@@ -131,7 +131,7 @@ def _shapes(u: Field, v: Field) -> Field:
     """Positive inside image i's shape, number i mod 10, negative outside; about the distance from its edge."""
     inside = np.empty_like(u)
     for number, shape in enumerate(_SHAPE_FIELDS):
-        inside[number::len(_SHAPE_FIELDS)] = shape(u[number::len(_SHAPE_FIELDS)], v[number::len(_SHAPE_FIELDS)])
+        inside[number :: len(_SHAPE_FIELDS)] = shape(u[number :: len(_SHAPE_FIELDS)], v[number :: len(_SHAPE_FIELDS)])
     return inside
 
 

@@ -66,11 +66,14 @@ def describe_tiny(source: Source) -> str:
     """One line, such as "Tiny ImageNet, 100,000 training and 10,000 validation images of 200 classes"."""
     found = {split: len(entries) for split, entries in source.splits.items()}
     name = "Tiny ImageNet" if found == COUNTS else "part of Tiny ImageNet"
-    return (f"{name}, {found['train']:,} training and {found['val']:,} validation images of {len(source.classes)} "
-            "classes")
+    return (
+        f"{name}, {found['train']:,} training and {found['val']:,} validation images of {len(source.classes)} classes"
+    )
 
 
 def how_to_get_tiny(root: Path) -> str:
     """The sentence that tells a reader how to bring it under `root`."""
-    return (f"no {FOLDER} in {root}: `python -m alexnet_lib data fetch tiny-imagenet` downloads it (248 MB, once, from "
-            f"{URL}), or let ALEXNET_DATA (or --data) name the folder that holds it")
+    return (
+        f"no {FOLDER} in {root}: `python -m alexnet_lib data fetch tiny-imagenet` downloads it (248 MB, once, from "
+        f"{URL}), or let ALEXNET_DATA (or --data) name the folder that holds it"
+    )

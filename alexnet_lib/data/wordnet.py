@@ -102,10 +102,14 @@ def write_nouns(all_of_them: Mapping[str, Noun], names: Iterable[str], path: Pat
         kept = {above for name in names for above in Nouns(all_of_them).above(name)}
     except SettingError as error:
         raise DataError(str(error)) from error
-    lines = ["# WordNet 3.0, Copyright 2006 by Princeton University; see LICENSE beside this file.",
-             "# a noun's place, what it is a kind of, its names"]  # fmt: skip
-    lines += ["\t".join((name, " ".join(all_of_them[name].kind_of), ", ".join(all_of_them[name].words)))
-              for name in sorted(kept)]  # fmt: skip
+    lines = [
+        "# WordNet 3.0, Copyright 2006 by Princeton University; see LICENSE beside this file.",
+        "# a noun's place, what it is a kind of, its names",
+    ]
+    lines += [
+        "\t".join((name, " ".join(all_of_them[name].kind_of), ", ".join(all_of_them[name].words)))
+        for name in sorted(kept)
+    ]
     write_text(path, "\n".join(lines) + "\n")
     return len(kept)
 

@@ -44,8 +44,11 @@ LABELS = {
 }
 CLAIMS = ("C03", "C05", "C07", "C08", "C10", "C12", "C14", "C16", "C17", "C19", "C20")
 EXPERIMENT = Study(
-    NAME, CLAIMS, VARIANTS, small(),
+    NAME,
+    CLAIMS,
+    VARIANTS,
+    small(),
     on_cpu=on_cpu("20-passes", "passes=20", "schedule=by hand", "drops=14,18", seeds=3),
     on_gpu=on_gpu("60-passes", "passes=60", "schedule=by hand", "drops=40,52", seeds=3),
-)  # fmt: skip
+)
 run_from = EXPERIMENT.run_from

@@ -57,9 +57,12 @@ MORE_LONG = Part(
 LONG = Part("160-passes", Terms(rates=_RATES, pilot=20, views=VIEWS), VARIANTS, seeds=5)
 SMALL = Part("small", Terms(images=1_000, stages=(20,), rates=_ONE, views=VIEWS), VARIANTS, seeds=1)
 EXPERIMENT = Comparison(
-    NAME, ("C12", "C13", "C32"), small=(SMALL,), on_cpu=(FEW_SHORT, MORE_SHORT, SHORT),
+    NAME,
+    ("C12", "C13", "C32"),
+    small=(SMALL,),
+    on_cpu=(FEW_SHORT, MORE_SHORT, SHORT),
     on_gpu=(LONG, FEW_LONG, MORE_LONG),
-)  # fmt: skip
+)
 run_from = EXPERIMENT.run_from
 
 

@@ -49,17 +49,25 @@ def method(of: str, bits: int | None = None, how: str = "") -> str:
 def result_of(outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Over the seeds: chance, precision at each k by method, bytes, how near in pixels what features find is."""
     first = outcomes[0]
-    by_seed = {name: {k: [one["precision"][name][k] for one in outcomes] for k in ks}
-               for name, ks in first["precision"].items()}  # fmt: skip
-    return {"chance": first["chance"], "precision": by_seed, "bytes": first["bytes"],
-            "pixel_rank": [one["pixel_rank"] for one in outcomes]}  # fmt: skip
+    by_seed = {
+        name: {k: [one["precision"][name][k] for one in outcomes] for k in ks}
+        for name, ks in first["precision"].items()
+    }
+    return {
+        "chance": first["chance"],
+        "precision": by_seed,
+        "bytes": first["bytes"],
+        "pixel_rank": [one["pixel_rank"] for one in outcomes],
+    }
 
 
 def said(outcome: dict[str, Any]) -> str:
     """One line about a seed."""
     told = outcome["precision"]
-    return (f"of {KEPT} neighbours {told['features'][str(KEPT)]:.1%} of the query's class by features, "
-            f"{told['pixels'][str(KEPT)]:.1%} by pixels; chance {outcome['chance']:.1%}")  # fmt: skip
+    return (
+        f"of {KEPT} neighbours {told['features'][str(KEPT)]:.1%} of the query's class by features, "
+        f"{told['pixels'][str(KEPT)]:.1%} by pixels; chance {outcome['chance']:.1%}"
+    )
 
 
 def searched(job: Job, seed: int) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -70,22 +78,40 @@ def searched(job: Job, seed: int) -> tuple[dict[str, Any], dict[str, torch.Tenso
     val = PreparedImages(job.folder, "val")
     size = one.recipe.net.input_size
     vectors = {
-        "features": [torch.cat([features_of(net, scale, some).cpu() for some in in_batches(images, AT_ONCE)])
-                     for images in (job.images, val)],
-        "pixels": [torch.cat([torch.from_numpy(pixels_of(centre(some, size, size), PIXELS))
-                              for some in in_batches(images, AT_ONCE)]) for images in (job.images, val)],
-    }  # fmt: skip
+        "features": [
+            torch.cat([features_of(net, scale, some).cpu() for some in in_batches(images, AT_ONCE)])
+            for images in (job.images, val)
+        ],
+        "pixels": [
+            torch.cat(
+                [torch.from_numpy(pixels_of(centre(some, size, size), PIXELS)) for some in in_batches(images, AT_ONCE)]
+            )
+            for images in (job.images, val)
+        ],
+    }
     labels = job.images.labels.numpy(), val.labels.numpy()
     found, codes, told = by_all_methods(vectors, seed, min(max(KS), len(job.images)), str(job.device))
     ks = [k for k in KS if k <= len(job.images)]
-    precision = {name: dict(zip(map(str, ks), precision_at(one, *labels, ks).mean(axis=0).tolist(), strict=True))
-                 for name, one in found.items()}  # fmt: skip
-    outcome = {"precision": precision, "chance": chance(*labels), "bytes": told["bytes"], "loss": told["loss"],
-               "pixel_rank": pixel_rank(*vectors["pixels"], found["features"])}  # fmt: skip
-    kept = {f"{name.split(',')[0]}-{kind}": torch.from_numpy(one)
-            for name, pair in codes.items() for kind, one in zip(("train", "val"), pair, strict=True)}  # fmt: skip
-    kept |= {f"{name}-neighbours": torch.from_numpy(found[name].numbers[:, :KEPT].astype(np.int32))
-             for name in ("features", "pixels", method("features", max(BITS)))}  # fmt: skip
+    precision = {
+        name: dict(zip(map(str, ks), precision_at(one, *labels, ks).mean(axis=0).tolist(), strict=True))
+        for name, one in found.items()
+    }
+    outcome = {
+        "precision": precision,
+        "chance": chance(*labels),
+        "bytes": told["bytes"],
+        "loss": told["loss"],
+        "pixel_rank": pixel_rank(*vectors["pixels"], found["features"]),
+    }
+    kept = {
+        f"{name.split(',')[0]}-{kind}": torch.from_numpy(one)
+        for name, pair in codes.items()
+        for kind, one in zip(("train", "val"), pair, strict=True)
+    }
+    kept |= {
+        f"{name}-neighbours": torch.from_numpy(found[name].numbers[:, :KEPT].astype(np.int32))
+        for name in ("features", "pixels", method("features", max(BITS)))
+    }
     return outcome, kept | {"labels-train": job.images.labels, "labels-val": val.labels}
 
 
@@ -102,11 +128,14 @@ def by_all_methods(
         told["bytes"][of] = 4 * base.shape[1]
         for bits in BITS:
             with progress(total=PASSES, desc=f"autoencoder of {method(of, bits)}") as bar:
-                fitted = fit_autoencoder(base.to(device), bits, passes=PASSES, seed=seed,
-                                         report=lambda number, loss, bar=bar: bar.update())  # fmt: skip
+                fitted = fit_autoencoder(
+                    base.to(device), bits, passes=PASSES, seed=seed, report=lambda number, loss, bar=bar: bar.update()
+                )
             both = (base, queries)
-            pairs = {"": tuple(fitted.net.codes(one.to(device)) for one in both),
-                     "planes": tuple(hyperplane_codes(one, bits, seed, like=base) for one in both)}  # fmt: skip
+            pairs = {
+                "": tuple(fitted.net.codes(one.to(device)) for one in both),
+                "planes": tuple(hyperplane_codes(one, bits, seed, like=base) for one in both),
+            }
             for how, (codes, asked) in pairs.items():
                 name = method(of, bits, how)
                 found[name], told["bytes"][name] = HammingIndex(codes, seed).search(asked, k), bits // 8

@@ -54,9 +54,7 @@ SHORT = Part("8-passes", _terms(None, (6, 1, 1)), _THREE, seeds=3)
 FEW_LONG = Part("5000-images-240-passes", _terms(FEW, (200, 20, 20), pilot=40), VARIANTS, seeds=5)
 FEW_SHORT = Part("5000-images-60-passes", _terms(FEW, (50, 5, 5), pilot=15), VARIANTS, seeds=3)
 SMALL = Part("small-1000-images", _terms(1_000, (20,), watched=1_000), _THREE, seeds=1)
-EXPERIMENT = Comparison(
-    NAME, ("C16", "C17"), small=(SMALL,), on_cpu=(FEW_SHORT, SHORT), on_gpu=(FEW_LONG, LONG)
-)  # fmt: skip
+EXPERIMENT = Comparison(NAME, ("C16", "C17"), small=(SMALL,), on_cpu=(FEW_SHORT, SHORT), on_gpu=(FEW_LONG, LONG))
 run_from = EXPERIMENT.run_from
 
 

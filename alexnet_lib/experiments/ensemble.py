@@ -24,17 +24,29 @@ NAME = "ensemble"
 SUMMARY = "the softmax of one to five networks averaged, on Tiny ImageNet (C23)"
 NETS = 5
 STUDY = Study(
-    NAME, ("C23",), {"paper": ()}, replace(small(), seeds=2), replace(ABLATIONS.on_cpu, seeds=NETS),
+    NAME,
+    ("C23",),
+    {"paper": ()},
+    replace(small(), seeds=2),
+    replace(ABLATIONS.on_cpu, seeds=NETS),
     replace(ABLATIONS.on_gpu, seeds=NETS),
-)  # fmt: skip
+)
 AVERAGE = "average"
 
 
 def run_from(args: argparse.Namespace) -> list[Path]:
     """Train the networks that are not there yet, then write the record of their averages; `args` as of all."""
     size = STUDY.size(args.full, pick_device(args.device))
-    job = Job.begin(STUDY, size, list(STUDY.variants), out=args.out, data=args.data, device=args.device,
-                    seeds=args.seeds, jobs=args.jobs)  # fmt: skip
+    job = Job.begin(
+        STUDY,
+        size,
+        list(STUDY.variants),
+        out=args.out,
+        data=args.data,
+        device=args.device,
+        seeds=args.seeds,
+        jobs=args.jobs,
+    )
     written, seeds = job.train(), args.seeds or size.seeds
     before = records.load(NAME, f"{size.name}_{AVERAGE}", job.call.out)
     if before and len(before["seeds"]) >= seeds:
@@ -58,8 +70,14 @@ def average(job: Job, seeds: int) -> dict[str, Any]:
         found["top1"][which] = [each[1] for each in shares]
         found["top5"][which] = [each.get(5) for each in shares]
     return {
-        "experiment": NAME, "run": f"{job.size.name}_{AVERAGE}", "claims": list(STUDY.claims),
-        **records.circumstances(describe_device(job.device), job.call.command), "configuration": one.configuration(),
-        "dataset": one.dataset, "seeds": list(range(seeds)), "seconds": time.monotonic() - began,
-        "curves": [], "result": {"complete": True, "networks": list(range(1, seeds + 1)), **found},
-    }  # fmt: skip
+        "experiment": NAME,
+        "run": f"{job.size.name}_{AVERAGE}",
+        "claims": list(STUDY.claims),
+        **records.circumstances(describe_device(job.device), job.call.command),
+        "configuration": one.configuration(),
+        "dataset": one.dataset,
+        "seeds": list(range(seeds)),
+        "seconds": time.monotonic() - began,
+        "curves": [],
+        "result": {"complete": True, "networks": list(range(1, seeds + 1)), **found},
+    }

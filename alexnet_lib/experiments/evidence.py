@@ -30,9 +30,16 @@ RATES = (0.005, 0.01, 0.02)
 
 # What every variant has: the paper's network in every respect but its widths, at 96 pixels.
 BASE = (
-    START_2012, "lighting=deviation", "net.input_size=96", "net.widths=96,128,192,192,128", "net.hidden=1024,1024",
-    "batch=64", "passes=45", "schedule=by hand", "drops=30,40",
-)  # fmt: skip
+    START_2012,
+    "lighting=deviation",
+    "net.input_size=96",
+    "net.widths=96,128,192,192,128",
+    "net.hidden=1024,1024",
+    "batch=64",
+    "passes=45",
+    "schedule=by hand",
+    "drops=30,40",
+)
 PILOT = (12, (8, 11))  # passes, and after which of them the rate drops: the schedule in small
 
 
@@ -70,7 +77,7 @@ VARIANTS = {
     "always-meet": Variant(
         ("net.exchange=conv2,conv3,conv4,conv5,fc6,fc7,fc8",), 3, "columns that meet at every layer (3.2)"
     ),
-}  # fmt: skip
+}
 LABELS = {name: variant.label for name, variant in VARIANTS.items()}
 
 
@@ -93,7 +100,7 @@ class Size:
 FULL = Size("50-classes-96-pixels", 50, 250, 25)
 SMALL = Size(
     "small", 3, 200, 25, changes=("batch=20", "passes=8", "drops=6", "net.hidden=64,64"), pilot=(3, (2,)), most_seeds=1
-)  # fmt: skip
+)
 
 
 def split_source(folder: Path, size: Size, others: bool = False) -> Source:
@@ -110,8 +117,11 @@ def split_source(folder: Path, size: Size, others: bool = False) -> Source:
         trained = size.trained or len(own) - size.tuned
         if trained < 1 or len(own) < trained + size.tuned:
             raise DataError(f"{folder}: class {name} has {len(own)} training images, {trained + size.tuned} are needed")
-        for split, some in ((TRAIN, own[:trained]), (TUNE, own[trained : trained + size.tuned]),
-                            (TEST, own[trained + size.tuned :])):  # fmt: skip
+        for split, some in (
+            (TRAIN, own[:trained]),
+            (TUNE, own[trained : trained + size.tuned]),
+            (TEST, own[trained + size.tuned :]),
+        ):
             splits[split] += some
     splits[TEST].sort(key=lambda entry: (entry.label, entry.name))
     return replace(source, splits=splits)
@@ -120,10 +130,17 @@ def split_source(folder: Path, size: Size, others: bool = False) -> Source:
 def plan(size: Size) -> Plan:
     """The study at a size, for the queue."""
     entries = tuple(
-        Entry(name, (*BASE, *size.changes, *variant.changes), min(variant.seeds, size.most_seeds), RATES, size.pilot,
-              variant.answers, first=min(3, size.most_seeds) if name == "paper" else 1)
+        Entry(
+            name,
+            (*BASE, *size.changes, *variant.changes),
+            min(variant.seeds, size.most_seeds),
+            RATES,
+            size.pilot,
+            variant.answers,
+            first=min(3, size.most_seeds) if name == "paper" else 1,
+        )
         for name, variant in VARIANTS.items()
-    )  # fmt: skip
+    )
     sources = {"own": lambda folder: split_source(folder, size)}
     return Plan(NAME, CLAIMS, size.name, REGISTERED, sources, size.side, entries)
 

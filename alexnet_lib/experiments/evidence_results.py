@@ -100,7 +100,7 @@ QUESTIONS: dict[str, Question] = {
     "meet": Question("Q15", "columns that meet where the paper's do, against never", "paper", "never-meet"),
     "meet-always": Question("Q15", "columns that meet at every layer, against the paper's", "always-meet", "paper"),
     "start": Question("section 5", "the 2012 code's starting weights, against the text's", "paper", "start-text"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,11 @@ class Answer:
 def answers(root: Path | None = None) -> dict[str, Answer]:
     """Every question that the records under `root` (None: the book's) can answer so far."""
     folder = Path(root or records.recorded_root()) / evidence.NAME
-    known = tuple((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.glob("*.*"))
-                  if path.is_file())  # fmt: skip
+    known = tuple(
+        (path.name, path.stat().st_mtime_ns, path.stat().st_size)
+        for path in sorted(folder.glob("*.*"))
+        if path.is_file()
+    )
     return _answers(folder.parent, known)
 
 

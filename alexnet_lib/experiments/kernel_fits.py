@@ -43,8 +43,10 @@ def run_from(args: argparse.Namespace) -> list[Path]:
         if source and (path := measured(source, name, size, root)):
             written.append(path)
     if not there:
-        raise SettingError(f"no kernels of {evidence.NAME} are kept yet: run `python -m alexnet_lib experiment "
-                           f"{evidence.NAME}{' --full' * bool(args.full)}` first")  # fmt: skip
+        raise SettingError(
+            f"no kernels of {evidence.NAME} are kept yet: run `python -m alexnet_lib experiment "
+            f"{evidence.NAME}{' --full' * bool(args.full)}` first"
+        )
     return written
 
 
@@ -78,9 +80,17 @@ def record(source: dict[str, Any], run: str, done: dict[int, dict], circumstance
     """The record as it stands."""
     runs = [done[seed] for seed in sorted(done)]
     return {
-        "experiment": NAME, "run": run, "claims": list(CLAIMS), **circumstances, "configuration": settings(source),
-        "dataset": source["dataset"], **summed(runs),
-        "result": {"complete": len(runs) >= len(runs_of(source)), "seeds": sorted(done),
-                   "mean_fit": [statistics.mean(one["kernels"]["fit"]) for one in runs],
-                   "mean_fit_of_noise": [statistics.mean(one["noise"]["fit"]) for one in runs]},
-    }  # fmt: skip
+        "experiment": NAME,
+        "run": run,
+        "claims": list(CLAIMS),
+        **circumstances,
+        "configuration": settings(source),
+        "dataset": source["dataset"],
+        **summed(runs),
+        "result": {
+            "complete": len(runs) >= len(runs_of(source)),
+            "seeds": sorted(done),
+            "mean_fit": [statistics.mean(one["kernels"]["fit"]) for one in runs],
+            "mean_fit_of_noise": [statistics.mean(one["noise"]["fit"]) for one in runs],
+        },
+    }

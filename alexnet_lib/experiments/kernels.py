@@ -35,9 +35,15 @@ LABELS = {
     "late": "two columns that meet at fc6",
 }
 EXPERIMENT = Study(
-    NAME, ("C26", "C27"), VARIANTS, small(), kernels=True, snapshots=12,
-    on_cpu=replace(ABLATIONS.on_cpu, seeds=3), on_gpu=replace(ABLATIONS.on_gpu, seeds=5),
-)  # fmt: skip
+    NAME,
+    ("C26", "C27"),
+    VARIANTS,
+    small(),
+    kernels=True,
+    snapshots=12,
+    on_cpu=replace(ABLATIONS.on_cpu, seeds=3),
+    on_gpu=replace(ABLATIONS.on_gpu, seeds=5),
+)
 run_from = EXPERIMENT.run_from
 
 

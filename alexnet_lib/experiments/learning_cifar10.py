@@ -47,9 +47,11 @@ def _decay(name: str, images: int | None, stages: tuple[float, ...], pilot: floa
 def _biases(name: str, start: str, images: int | None, passes: float, pilot: float, seeds: int) -> Part:
     rates = (0.001, 0.003, 0.01) if pilot else (0.003,)
     return Part(
-        f"{name}-{start}", Terms(images, True, (passes,), rates, pilot, decay=PAPERS_DECAY, watched=WATCHED),
-        with_biases(start), seeds,
-    )  # fmt: skip
+        f"{name}-{start}",
+        Terms(images, True, (passes,), rates, pilot, decay=PAPERS_DECAY, watched=WATCHED),
+        with_biases(start),
+        seeds,
+    )
 
 
 DECAY_LONG = _decay("decay-160-passes", None, (100, 20, 20, 20), pilot=20, seeds=5)
@@ -62,7 +64,7 @@ SMALL = (
 )
 EXPERIMENT = Comparison(
     NAME, ("C19", "C20"), small=SMALL, on_cpu=(DECAY_SHORT, *BIASES_SHORT), on_gpu=(DECAY_LONG, *BIASES_LONG)
-)  # fmt: skip
+)
 run_from = EXPERIMENT.run_from
 
 

@@ -82,10 +82,18 @@ def live_comparison(
             net = config.build(seed=seed)
             look = watching(net, train, test, own.watched, scale, str(device)) if own.watched else None
             result = fit(
-                net, images, train.labels, settings, with_noise(own.noise, scale, train.images, seed), seed=seed,
-                device=device, label=f"{name}, seed {seed}", progress=True, parameters=groups_of(net, settings),
+                net,
+                images,
+                train.labels,
+                settings,
+                with_noise(own.noise, scale, train.images, seed),
+                seed=seed,
+                device=device,
+                label=f"{name}, seed {seed}",
+                progress=True,
+                parameters=groups_of(net, settings),
                 on_point=look,
-            )  # fmt: skip
+            )
             errors = [centre_error(net, some, scale, str(device)) for some in (train, test)]
             curve = [point["passes"] for point in result.curve], [point["error"] for point in result.curve]
             runs[name].append(LiveVariant(net, scale, *errors, result.seconds, curve, result.curve))
@@ -93,9 +101,14 @@ def live_comparison(
 
 
 def small_head(
-    inputs: torch.Tensor, labels: torch.Tensor, hidden: tuple[int, ...] = (7, 7), *, rate: float = 0.003,
-    steps: int = 6000, seed: int = 0,
-) -> nn.Sequential:  # fmt: skip
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    hidden: tuple[int, ...] = (7, 7),
+    *,
+    rate: float = 0.003,
+    steps: int = 6000,
+    seed: int = 0,
+) -> nn.Sequential:
     """Two hidden layers with dropout and a last one, trained on what a network's last pooling layer gives, (N, F).
 
     So few units that all thinned networks can be run. He's starting weights, the paper's update rule, batches of 128.
@@ -160,9 +173,16 @@ def live_race(
             config = SmallNetConfig("80sec", name, start, pixels, classes=len(train.classes), deviation=deviation)
             net, label = SmallNet(config, seed=seed), f"{NONLINEARITIES[name].label}, seed {seed}"
             result = fit(
-                net, train.images, train.labels, settings[name], scale, seed=seed, device=device, label=label,
+                net,
+                train.images,
+                train.labels,
+                settings[name],
+                scale,
+                seed=seed,
+                device=device,
+                label=label,
                 progress=True,
-            )  # fmt: skip
+            )
             runs[name].append(LiveRun(net, scale, result))
     return runs
 

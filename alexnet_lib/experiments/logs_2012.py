@@ -78,6 +78,9 @@ def change(net: str, base: str) -> float:
 
 # What the logs give for questions of the study `evidence`: how much lower the top-1 error is with what is asked about.
 LOGGED_EFFECTS = {
-    "halves": change("145-half", "145-2010"), "lrn": change("148", "145"), "pooling": change("147", "145"),
-    "meet": change("150", "145"), "views": change("145-2010, centre", "145-2010"),
-}  # fmt: skip
+    "halves": change("145-half", "145-2010"),
+    "lrn": change("148", "145"),
+    "pooling": change("147", "145"),
+    "meet": change("150", "145"),
+    "views": change("145-2010, centre", "145-2010"),
+}

@@ -34,8 +34,11 @@ LABELS = {
 LONG = Part("160-passes", Terms(rates=(0.0003, 0.001, 0.003), pilot=20), VARIANTS, seeds=5)
 MIDDLE = Part("20-passes", Terms(stages=(16, 2, 2), rates=(0.0005, 0.001, 0.002), pilot=3), VARIANTS, seeds=5)
 # Recorded before the file's second revision was known; "lrn-average" is the norm of the first.
-EARLIER = {**{name: VARIANTS[name] for name in ("none", "lrn-sum")}, "lrn-average": ConvLocalConfig("lrn average"),
-           "batch-norm": ConvLocalConfig("batch")}  # fmt: skip
+EARLIER = {
+    **{name: VARIANTS[name] for name in ("none", "lrn-sum")},
+    "lrn-average": ConvLocalConfig("lrn average"),
+    "batch-norm": ConvLocalConfig("batch"),
+}
 SHORT = Part("5-passes", Terms(stages=(4, 0.5, 0.5), rates=(0.001, 0.003), pilot=1), EARLIER, seeds=3)
 RECORDED = (LONG, MIDDLE, SHORT)
 RECORDED_LABELS = LABELS | {"lrn-average": "LRN of the 11% file's first version"}

@@ -32,7 +32,5 @@ SMALL = (
     Part("small", Terms(images=10_000, stages=(2,), rates=(0.003,)), _THREE, seeds=1),
     Part("small-1000-images", Terms(1_000, augmented=False, stages=(20,), rates=(0.003,)), _THREE, seeds=1),
 )
-EXPERIMENT = Comparison(
-    NAME, ("C07", "C08"), small=SMALL, on_cpu=(FEW_SHORT, SHORT), on_gpu=(LONG, FEW_LONG)
-)  # fmt: skip
+EXPERIMENT = Comparison(NAME, ("C07", "C08"), small=SMALL, on_cpu=(FEW_SHORT, SHORT), on_gpu=(LONG, FEW_LONG))
 run_from = EXPERIMENT.run_from

@@ -50,8 +50,15 @@ STUDY = Study(
 def run_from(args: argparse.Namespace) -> list[Path]:
     """Train the networks that are not there, ask them, write the record after each seed."""
     tiny = data_root(args.data) / tiny_imagenet.FOLDER
-    return Measures(STUDY, PREDICTIONS, {"views": list(VIEWS)}, lambda job, seed: answered(job, seed, tiny), result_of,
-                    said, kept_of_all=True).run_from(args)  # fmt: skip
+    return Measures(
+        STUDY,
+        PREDICTIONS,
+        {"views": list(VIEWS)},
+        lambda job, seed: answered(job, seed, tiny),
+        result_of,
+        said,
+        kept_of_all=True,
+    ).run_from(args)
 
 
 @torch.no_grad()
@@ -60,16 +67,30 @@ def answered(job: Job, seed: int, tiny: Path) -> tuple[dict[str, Any], dict[str,
     one = job.known[0]
     net = final_net(one.recipe, one.place, seed, len(job.images.classes))
     scale, val = one.recipe.make_scale(job.images).to(job.device), PreparedImages(job.folder, "val")
-    softmax = {which: torch.cat([probabilities([net], [scale], some.to(job.device), one.recipe.net.input_size, which)
-                                 for some in in_batches(val, AT_ONCE)]).cpu() for which in VIEWS}  # fmt: skip
+    softmax = {
+        which: torch.cat(
+            [
+                probabilities([net], [scale], some.to(job.device), one.recipe.net.input_size, which)
+                for some in in_batches(val, AT_ONCE)
+            ]
+        ).cpu()
+        for which in VIEWS
+    }
     boxes = np.array(tiny_imagenet.read_boxes(tiny, [Path(name).name for name in val.names]))
-    outcome = measured({which: each.numpy() for which, each in softmax.items()}, val.labels.numpy(),
-                       off_centre(boxes, SIDE), list(val.classes))  # fmt: skip
+    outcome = measured(
+        {which: each.numpy() for which, each in softmax.items()},
+        val.labels.numpy(),
+        off_centre(boxes, SIDE),
+        list(val.classes),
+    )
     kept = {f"softmax-{which}": each.half() for which, each in softmax.items()}
     if seed == 0:
         kept |= {"labels": val.labels, "boxes": torch.from_numpy(boxes).to(torch.int16)}
-        kept |= {f"{layer}.{what}": getattr(net.get_submodule(layer), what).detach().half().cpu()
-                 for layer in CONVOLUTIONS for what in ("weight", "bias")}  # fmt: skip
+        kept |= {
+            f"{layer}.{what}": getattr(net.get_submodule(layer), what).detach().half().cpu()
+            for layer in CONVOLUTIONS
+            for what in ("weight", "bias")
+        }
         outcome["names"] = [Path(name).name for name in val.names]
     return outcome, kept
 
@@ -90,19 +111,27 @@ def measured(
         }
     table = confusions(first_mistakes(softmax["centre"], labels), labels, len(classes))
     found = sense_of(table, nouns().steps(classes))
-    return outcome | {"confusions": table.tolist(), "distance": found.distance, "distance_by_chance": found.by_chance,
-                      "p": found.p}  # fmt: skip
+    return outcome | {
+        "confusions": table.tolist(),
+        "distance": found.distance,
+        "distance_by_chance": found.by_chance,
+        "p": found.p,
+    }
 
 
 def result_of(outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """By seed, what `measured` found; and the test of all networks' mistakes together."""
     by_view = {which: {name: [one[which][name] for one in outcomes] for name in outcomes[0][which]} for which in VIEWS}
     return {
-        **by_view, "images": outcomes[0]["images"], "off_centre_images": outcomes[0]["off_centre_images"],
-        "distance": [one["distance"] for one in outcomes], "p": [one["p"] for one in outcomes],
-        "distance_by_chance": outcomes[0]["distance_by_chance"], "names": outcomes[0].get("names", []),
+        **by_view,
+        "images": outcomes[0]["images"],
+        "off_centre_images": outcomes[0]["off_centre_images"],
+        "distance": [one["distance"] for one in outcomes],
+        "p": [one["p"] for one in outcomes],
+        "distance_by_chance": outcomes[0]["distance_by_chance"],
+        "names": outcomes[0].get("names", []),
         "confusions": np.sum([one["confusions"] for one in outcomes], axis=0).tolist(),
-    }  # fmt: skip
+    }
 
 
 def said(outcome: dict[str, Any]) -> str:
@@ -110,9 +139,11 @@ def said(outcome: dict[str, Any]) -> str:
     centre, ten = outcome["centre"], outcome["ten"]
     errors = (centre["error_on_centre"], centre["error_off_centre"])
     on, off = ("none" if error is None else f"{error:.1%}" for error in errors)
-    return (f"top-1 error {centre['error']:.1%}, by ten views {ten['error']:.1%}; objects on the centre {on}, off it "
-            f"{off}; likeliest wrong labels {outcome['distance']:.1f} steps off, by chance "
-            f"{outcome['distance_by_chance']:.1f} (p {outcome['p']:.3f})")  # fmt: skip
+    return (
+        f"top-1 error {centre['error']:.1%}, by ten views {ten['error']:.1%}; objects on the centre {on}, off it "
+        f"{off}; likeliest wrong labels {outcome['distance']:.1f} steps off, by chance "
+        f"{outcome['distance_by_chance']:.1f} (p {outcome['p']:.3f})"
+    )
 
 
 def recorded(root: Path | None = None) -> dict[str, Any]:

@@ -54,9 +54,12 @@ def plan(size: Size) -> Plan:
     }
     sixth = Entry("sixth", (*BASE, *alone, *SIXTH), min(3, size.most_seeds), RATES, pilot, answers=True)
     entries = (
-        of_others("others-paper", ()), of_others("others-sixth", SIXTH), sixth,
-        tuned("tuned-paper", (), "others-paper"), tuned("tuned-sixth", SIXTH, "others-sixth"),
-    )  # fmt: skip
+        of_others("others-paper", ()),
+        of_others("others-sixth", SIXTH),
+        sixth,
+        tuned("tuned-paper", (), "others-paper"),
+        tuned("tuned-sixth", SIXTH, "others-sixth"),
+    )
     return Plan(NAME, CLAIMS, size.name, REGISTERED, sources, size.side, entries)
 
 

@@ -109,9 +109,14 @@ def contenders_of(plan: Plan, deviation: float, target: float = TARGET) -> list[
 
 
 def run(
-    plan: Plan, *, out: Path | None = None, data: str | None = None, device: str = "auto", jobs: int | None = None,
+    plan: Plan,
+    *,
+    out: Path | None = None,
+    data: str | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
     command: str | None = None,
-) -> list[Path]:  # fmt: skip
+) -> list[Path]:
     """Run the plan, writing a record after every training run; what `out` already holds is not run again.
 
     Returns the paths of the records it wrote. The stand-in is refused: its figures would say nothing about CIFAR-10.
@@ -125,8 +130,9 @@ def run(
     call.take_up(contenders)
     if not call.left(contenders):
         return []
-    place = Workplace(checkpoints=call.work, device=str(call.device), threads=call.threads, data=data,
-                      images=plan.images)  # fmt: skip
+    place = Workplace(
+        checkpoints=call.work, device=str(call.device), threads=call.threads, data=data, images=plan.images
+    )
     announce(call, plan, contenders, train)
     return call.run(contenders, place, run_unit)
 

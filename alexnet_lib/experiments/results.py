@@ -221,9 +221,14 @@ def _seeds(count: int) -> str:
 
 
 def result_of(
-    experiment: str, nonlinearity: str, start: str = "2012", pixels: str = "0-255", architecture: str = "80sec",
-    root: Path | None = None, images: int | None = None,
-) -> RaceResult | None:  # fmt: skip
+    experiment: str,
+    nonlinearity: str,
+    start: str = "2012",
+    pixels: str = "0-255",
+    architecture: str = "80sec",
+    root: Path | None = None,
+    images: int | None = None,
+) -> RaceResult | None:
     """The recorded result of one contender, or None where it is not yet run (or its sweep is not through).
 
     images: how many training images it had (None: all).

@@ -15,9 +15,14 @@ from .running.study import Study, on_cpu, on_gpu, small
 NAME = "tiny-imagenet"
 SUMMARY = "the paper's full recipe on Tiny ImageNet: curves, schedule, ten views (C21, C13)"
 EXPERIMENT = Study(
-    NAME, ("C21", "C13"), {"paper": ()}, small(), kernels=True,
-    on_cpu=on_cpu("90-passes", seeds=1), on_gpu=on_gpu("90-passes", seeds=3),
-)  # fmt: skip
+    NAME,
+    ("C21", "C13"),
+    {"paper": ()},
+    small(),
+    kernels=True,
+    on_cpu=on_cpu("90-passes", seeds=1),
+    on_gpu=on_gpu("90-passes", seeds=3),
+)
 run_from = EXPERIMENT.run_from
 
 

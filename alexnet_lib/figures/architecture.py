@@ -36,8 +36,14 @@ def draw_breakdown(described: Description, kind: str) -> Figure:
     for place, name in enumerate(names):
         share = found[name] / total
         convolution = name.startswith("conv")
-        ax.barh(place, share, color=PALETTE["blue" if convolution else "orange"], hatch="" if convolution else "//",
-                edgecolor=FOREGROUND, lw=0.8)  # fmt: skip
+        ax.barh(
+            place,
+            share,
+            color=PALETTE["blue" if convolution else "orange"],
+            hatch="" if convolution else "//",
+            edgecolor=FOREGROUND,
+            lw=0.8,
+        )
         ax.text(share + 0.01, place, f"{share:.1%}  {found[name]:,}", va="center", fontsize=9)
     unit = f"{total:,}" + (f" numbers, {total * BYTES / 1e6:,.1f} MB" if kind != "multiply-adds" else "")
     ax.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 1), xlabel=f"share of the {kind} ({unit})")
@@ -54,8 +60,15 @@ def draw_borders(ways: Sequence[tuple[str, int, Window]], windows: int = 2) -> F
         for ax, some in zip(axes, (spans[:windows], spans[-windows:]), strict=True):
             ax.barh(place, image, left=0, height=0.75, color=PALETTE["moss"], alpha=0.3)
             for i, (start, stop) in enumerate(some):
-                ax.plot([start, stop], [place - 0.16 + 0.32 * i] * 2, lw=3, marker="|", markersize=9, ls="-",
-                        color=PALETTE["blue" if i else "orange"])  # fmt: skip
+                ax.plot(
+                    [start, stop],
+                    [place - 0.16 + 0.32 * i] * 2,
+                    lw=3,
+                    marker="|",
+                    markersize=9,
+                    ls="-",
+                    color=PALETTE["blue" if i else "orange"],
+                )
     last = max(image for _, image, _ in ways)
     axes[0].set(xlim=(-5, 22), yticks=range(len(ways)), yticklabels=[name for name, _, _ in ways], title="left edge")
     axes[1].set(xlim=(last - 22, last + 5), title="right edge")

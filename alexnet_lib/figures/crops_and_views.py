@@ -49,9 +49,15 @@ def draw_timelines(timelines: Mapping[str, Sequence[Span]]) -> Figure:
         for span in spans:
             lane, colour = (1, "orange") if span.what == "make" else (0, "blue")
             ax.barh(
-                lane, 1000 * (span.stop - span.start), left=1000 * span.start, color=PALETTE[colour],
-                hatch=HATCHES[span.number % 2], edgecolor=FOREGROUND, linewidth=0.6, height=0.7,
-            )  # fmt: skip
+                lane,
+                1000 * (span.stop - span.start),
+                left=1000 * span.start,
+                color=PALETTE[colour],
+                hatch=HATCHES[span.number % 2],
+                edgecolor=FOREGROUND,
+                linewidth=0.6,
+                height=0.7,
+            )
         ax.set(yticks=[1, 0], yticklabels=["make", "step"], title=title)
         ax.grid(False, axis="y")
     axes[-1, 0].set_xlabel("milliseconds")

@@ -20,9 +20,13 @@ _ON_BRIGHT = "#111111"  # pure black would take the page's colour, white on a da
 
 
 def draw_pictures(
-    pictures: Sequence[torch.Tensor], titles: Sequence[str] = (), *, columns: int = 8, width: float = 1.1,
+    pictures: Sequence[torch.Tensor],
+    titles: Sequence[str] = (),
+    *,
+    columns: int = 8,
+    width: float = 1.1,
     names: Sequence[str] = (),
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Pictures (3, H, W) or grey (1, H, W), on 0-255, in rows of `columns`: titles over them, names beside the rows.
 
     What is below 0 or above 255 is cut off.
@@ -98,8 +102,15 @@ def draw_places(maps: Mapping[str, torch.Tensor], unit: str, numbers: str = "{:.
         drawn = ax.imshow(some.numpy(), cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
         for (row, column), value in np.ndenumerate(some.numpy()):
             bright = (value - low) / max(high - low, 1e-9) > 0.6
-            ax.text(column, row, numbers.format(value), ha="center", va="center", fontsize=7,
-                    color=_ON_BRIGHT if bright else "white")  # fmt: skip
+            ax.text(
+                column,
+                row,
+                numbers.format(value),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color=_ON_BRIGHT if bright else "white",
+            )
         ax.set_title(name, fontsize=10)
     fig.colorbar(drawn, ax=axes.ravel().tolist(), label=unit, shrink=0.8)
     return fig

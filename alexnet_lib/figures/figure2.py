@@ -141,8 +141,13 @@ def _still(found: Sequence[Stage], size: tuple[float, float]) -> str:
     ax = fig.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))
     ax.axis("off")
     for a, b, crosses in lines(found):
-        ax.plot(*zip(a, b, strict=True), color=CROSSING if crosses else FOREGROUND, ls="--" if crosses else "-",
-                lw=0.8, marker="")  # fmt: skip
+        ax.plot(
+            *zip(a, b, strict=True),
+            color=CROSSING if crosses else FOREGROUND,
+            ls="--" if crosses else "-",
+            lw=0.8,
+            marker="",
+        )
     for stage in found:
         for box, colour in zip(stage.boxes, COLOURS, strict=False):
             for face in box.faces():

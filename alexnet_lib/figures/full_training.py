@@ -41,15 +41,24 @@ def draw_layers(parts: Sequence[Work], batch: int, peak: Peak) -> Figure:
     bytes. The longer of the two bars is the least it takes."""
     shown = grouped(parts)
     fig, ax = plt.subplots(figsize=(5.2, 3.9))
-    kinds = (("arithmetic", "blue", [one.operations / peak.operations for one in shown]),
-             ("memory", "orange", [one.bytes / peak.bytes for one in shown]))  # fmt: skip
+    kinds = (
+        ("arithmetic", "blue", [one.operations / peak.operations for one in shown]),
+        ("memory", "orange", [one.bytes / peak.bytes for one in shown]),
+    )
     for place, (name, colour, seconds) in enumerate(kinds):
         rows, widths = [row + 0.4 * place for row in range(len(shown))], [1e6 * one / batch for one in seconds]
-        ax.barh(rows, widths, height=0.38, label=name, color=PALETTE[colour], hatch=HATCHES[place],
-                edgecolor=FOREGROUND, linewidth=0.6)  # fmt: skip
+        ax.barh(
+            rows,
+            widths,
+            height=0.38,
+            label=name,
+            color=PALETTE[colour],
+            hatch=HATCHES[place],
+            edgecolor=FOREGROUND,
+            linewidth=0.6,
+        )
     ax.set_yticks([row + 0.2 for row in range(len(shown))], [one.name for one in shown])
     ax.invert_yaxis()
-    ax.set(xlabel="microseconds an image",
-           title=f"batch {batch}: at most {allowed(parts, batch, peak):,.3g} images/s")  # fmt: skip
+    ax.set(xlabel="microseconds an image", title=f"batch {batch}: at most {allowed(parts, batch, peak):,.3g} images/s")
     fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
     return fig

@@ -85,11 +85,22 @@ def draw_measures(table: Mapping[str, list], title: str = "") -> Figure:
     for kind in KINDS:
         chosen = kinds == kind
         if chosen.any():
-            ax.scatter(np.array(table["frequency"])[chosen], np.array(table["colour_share"])[chosen], s=22,
-                       marker=SHAPES[kind], color=PALETTE[COLOURS[kind]], label=kind,
-                       alpha=0.8, linewidths=0)  # fmt: skip
-    ax.set(xlabel="frequency of its Gabor (cycles a pixel)", ylabel="share of colour in its energy", ylim=(-0.03, 1.03),
-           title=title)  # fmt: skip
+            ax.scatter(
+                np.array(table["frequency"])[chosen],
+                np.array(table["colour_share"])[chosen],
+                s=22,
+                marker=SHAPES[kind],
+                color=PALETTE[COLOURS[kind]],
+                label=kind,
+                alpha=0.8,
+                linewidths=0,
+            )
+    ax.set(
+        xlabel="frequency of its Gabor (cycles a pixel)",
+        ylabel="share of colour in its energy",
+        ylim=(-0.03, 1.03),
+        title=title,
+    )
     fig.legend(*ax.get_legend_handles_labels(), fontsize="small", ncols=2, loc="outside lower center")
     return fig
 
@@ -104,8 +115,9 @@ def draw_columns(by_variant: Mapping[str, Sequence[Sequence[float]]], names: Map
         ax.set_title("\n".join(textwrap.wrap(names[variant], 26)), fontsize="small")
         ax.set(xlabel="seed", xticks=range(len(seeds)))
     axes[0, 0].set_ylabel("share of colour")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, markerscale=3,
-               loc="outside lower center")  # fmt: skip
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(), fontsize="small", ncols=2, markerscale=3, loc="outside lower center"
+    )
     return fig
 
 
@@ -114,8 +126,7 @@ def _half(ax: Axes, place: float, values: np.ndarray, half: int) -> None:
     spread = np.linspace(-0.12, 0.12, len(values))
     label = ("first half", "second half")[half] if place < 0.5 else None
     ax.scatter(place + spread, values, s=6, color=colour, marker=marker, alpha=0.6, linewidths=0, label=label)
-    ax.plot([place - 0.16, place + 0.16], [values.mean()] * 2, color=FOREGROUND, linestyle="-", marker="",
-            linewidth=2)  # fmt: skip
+    ax.plot([place - 0.16, place + 0.16], [values.mean()] * 2, color=FOREGROUND, linestyle="-", marker="", linewidth=2)
 
 
 def draw_chance(found: Specialisation, dealt: np.ndarray) -> Figure:

@@ -27,8 +27,15 @@ def draw_confusions(table: np.ndarray, words: Sequence[str]) -> Figure:
     ax.imshow(shares, cmap="Blues", vmin=0)
     for row, column in np.ndindex(*shares.shape):
         if row != column:
-            ax.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", fontsize="x-small",
-                    color="white" if shares[row, column] > shares.max() / 2 else "#333333")  # fmt: skip
+            ax.text(
+                column,
+                row,
+                f"{shares[row, column]:.0f}",
+                ha="center",
+                va="center",
+                fontsize="x-small",
+                color="white" if shares[row, column] > shares.max() / 2 else "#333333",
+            )
     places = range(len(words))
     ax.set_xticks(places, words, rotation=45, ha="right", fontsize="small")
     ax.set_yticks(places, words, fontsize="small")
@@ -97,9 +104,13 @@ def draw_evidence(
 
 
 def draw_answer(
-    image: torch.Tensor, labels: Sequence[str], shares: Sequence[float], maps: Mapping[str, torch.Tensor],
-    extents: Mapping[str, Extent] | None = None, title: str = "",
-) -> Figure:  # fmt: skip
+    image: torch.Tensor,
+    labels: Sequence[str],
+    shares: Sequence[float],
+    maps: Mapping[str, torch.Tensor],
+    extents: Mapping[str, Extent] | None = None,
+    title: str = "",
+) -> Figure:
     """The likeliest labels of an image as `draw_top_labels` shows them, and under them the maps of `draw_evidence`."""
     fig = plt.figure(figsize=(5.8, 5.0))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1])
@@ -110,9 +121,13 @@ def draw_answer(
 
 
 def _fill_top_labels(
-    fig: FigureBase, image: torch.Tensor | None, labels: Sequence[str], shares: Sequence[float], true: str | None,
+    fig: FigureBase,
+    image: torch.Tensor | None,
+    labels: Sequence[str],
+    shares: Sequence[float],
+    true: str | None,
     title: str,
-) -> None:  # fmt: skip
+) -> None:
     if len(labels) != len(shares) or not len(labels):
         raise SettingError(f"{len(labels)} labels and {len(shares)} probabilities: give one for each label")
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.6])
@@ -161,16 +176,24 @@ def _show(ax: Axes, image: torch.Tensor | None) -> None:
 
 
 def _fill_maps(
-    fig: FigureBase, axes: Sequence[Axes], image: torch.Tensor, maps: Mapping[str, torch.Tensor],
+    fig: FigureBase,
+    axes: Sequence[Axes],
+    image: torch.Tensor,
+    maps: Mapping[str, torch.Tensor],
     extents: Mapping[str, Extent],
-) -> None:  # fmt: skip
+) -> None:
     """A map an axis, over the photograph in grey, so that all colour is the map's."""
     height, width = image.shape[-2:]
     grey = image.float().mean(dim=0).round().to(torch.uint8).expand(3, -1, -1)
     for ax, (title, values) in zip(axes, maps.items(), strict=True):
         _show(ax, grey)
-        drawn = ax.imshow(values.detach().cpu().numpy(), cmap="viridis", alpha=COVER, interpolation="nearest",
-                          extent=extents.get(title, (0, width, height, 0)))  # fmt: skip
+        drawn = ax.imshow(
+            values.detach().cpu().numpy(),
+            cmap="viridis",
+            alpha=COVER,
+            interpolation="nearest",
+            extent=extents.get(title, (0, width, height, 0)),
+        )
         ax.set(xlim=(0, width), ylim=(height, 0))
         ax.set_title(title, fontsize="small")
         bar = fig.colorbar(drawn, ax=ax, shrink=0.8)

@@ -102,8 +102,15 @@ def draw_needs(needs: Mapping[str, Need], limit: float) -> Figure:
             ax.barh(*bars, 0.6, left=list(left.values()), label=WORDS.get(part, part), **look)
             left = {name: left[name] + widths[name] for name in needs}
     ax.axvline(limit / 1e9, color=FOREGROUND, linestyle="--")
-    ax.annotate(f"{limit / 2**30:g} GiB", (limit / 1e9, 1), (-3, 2), xycoords=("data", "axes fraction"),
-                textcoords="offset points", ha="right", va="bottom")  # fmt: skip
+    ax.annotate(
+        f"{limit / 2**30:g} GiB",
+        (limit / 1e9, 1),
+        (-3, 2),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+    )
     ax.invert_yaxis()
     ax.set(xlabel="GB held on the device", xlim=(0, 6))
     ax.grid(False, axis="y")

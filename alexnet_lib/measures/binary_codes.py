@@ -71,9 +71,14 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, bits: int, hidden: int = 512, mean: torch.Tensor | None = None, deviation: float = 1.0,
+        self,
+        inputs: int,
+        bits: int,
+        hidden: int = 512,
+        mean: torch.Tensor | None = None,
+        deviation: float = 1.0,
         seed: int = 0,
-    ):  # fmt: skip
+    ):
         super().__init__()
         if bits < 8 or bits % 8:
             raise SettingError(f"bits={bits}: give a multiple of 8")
@@ -122,9 +127,16 @@ class Fitted:
 
 
 def fit_autoencoder(
-    vectors: torch.Tensor, bits: int, *, passes: int = 30, hidden: int = 512, batch: int = 128, rate: float = 1e-3,
-    seed: int = 0, report: Callable[[int, float], None] = lambda number, loss: None,
-) -> Fitted:  # fmt: skip
+    vectors: torch.Tensor,
+    bits: int,
+    *,
+    passes: int = 30,
+    hidden: int = 512,
+    batch: int = 128,
+    rate: float = 1e-3,
+    seed: int = 0,
+    report: Callable[[int, float], None] = lambda number, loss: None,
+) -> Fitted:
     """Train one on vectors (n, inputs), on their device, by Adam. report: told each pass and its mean loss."""
     net = Autoencoder.of(vectors, bits, hidden, seed).to(vectors.device)
     optimiser = torch.optim.Adam(net.parameters(), lr=rate)

@@ -97,9 +97,15 @@ def error_without_each(classify: Classify, activations: torch.Tensor, labels: to
 
 @torch.no_grad()
 def error_without_some(
-    classify: Classify, activations: torch.Tensor, labels: torch.Tensor, *, share: float = 0.5, draws: int = 20,
-    rescale: bool = True, seed: int = 0,
-) -> torch.Tensor:  # fmt: skip
+    classify: Classify,
+    activations: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    share: float = 0.5,
+    draws: int = 20,
+    rescale: bool = True,
+    seed: int = 0,
+) -> torch.Tensor:
     """The error, a share, with a random part of the units silenced for all images: (draws,), one a random choice.
 
     share: of the units, rounded to whole ones. rescale: what is left is divided by 1 - share, so that the next layer's

@@ -131,9 +131,14 @@ def wrong(logits: torch.Tensor, labels: torch.Tensor, over: str = "softmax") -> 
 
 
 def views_error(
-    net: nn.Module, images: torch.Tensor, labels: torch.Tensor, size: int, which: str, scale: PixelScale,
+    net: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    size: int,
+    which: str,
+    scale: PixelScale,
     device: torch.device | str = "cpu",
-) -> float:  # fmt: skip
+) -> float:
     """The share of uint8 images (N, 3, H, W) put into a wrong class by the mean softmax over a set of views.
 
     which: a name that `view_sets.view_list` knows; size: the views' side.
@@ -171,9 +176,14 @@ def view_error(views: int, wrongs: torch.Tensor, first: torch.Tensor) -> ViewErr
 
 
 def error_by_number(
-    logits: torch.Tensor, labels: torch.Tensor, counts: Sequence[int], *, draws: int = 20, seed: int = 0,
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    counts: Sequence[int],
+    *,
+    draws: int = 20,
+    seed: int = 0,
     over: str = "softmax",
-) -> list[ViewError]:  # fmt: skip
+) -> list[ViewError]:
     """The error when k of the V views (N, V, classes), drawn anew `draws` times, are averaged, for each k in `counts`.
 
     The gains are over the first of `counts`. All images share a draw. SettingError for a count outside 1 to V.
@@ -199,9 +209,13 @@ def part_of(logits: torch.Tensor, side: int, size: int, which: str) -> torch.Ten
 
 
 def errors_by_set(
-    logits: torch.Tensor, labels: torch.Tensor, side: int, size: int, sets: Iterable[str],
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    side: int,
+    size: int,
+    sets: Iterable[str],
     against: torch.Tensor | None = None,
-) -> dict[str, ViewError]:  # fmt: skip
+) -> dict[str, ViewError]:
     """{set: its error, and its gain over one view of the centre}, from the answers to all fixed views (N, 36, classes).
 
     against: another thing to count gains from: for each image, from 0 to 1, how often it is wrong.

@@ -208,8 +208,11 @@ def _peculiar(*sides: np.ndarray) -> float:
     The spread over seeds holds it, and so does that over images: it must not be counted twice. 0 where no side has two
     seeds, when it cannot be told apart.
     """
-    known = [(len(each) - 1, float(np.var(each.astype(np.float32), axis=0, ddof=1).mean())) for each in sides
-             if len(each) > 1]  # fmt: skip
+    known = [
+        (len(each) - 1, float(np.var(each.astype(np.float32), axis=0, ddof=1).mean()))
+        for each in sides
+        if len(each) > 1
+    ]
     return sum(df * variance for df, variance in known) / sum(df for df, _ in known) if known else 0.0
 
 

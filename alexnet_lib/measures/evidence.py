@@ -75,8 +75,14 @@ def strongest_patches(
             for number in range(len(pixels)):
                 row, place = divmod(int(places[number, column]), maps.shape[-1])
                 top, left = (field.start + field.jump * at for at in (row, place))
-                patch = Patch(done + number, float(answers[number, column]), max(top, 0), min(top + field.size, side),
-                              max(left, 0), min(left + field.size, side))  # fmt: skip
+                patch = Patch(
+                    done + number,
+                    float(answers[number, column]),
+                    max(top, 0),
+                    min(top + field.size, side),
+                    max(left, 0),
+                    min(left + field.size, side),
+                )
                 best[kernel].append(patch)
             best[kernel] = sorted(best[kernel], key=lambda one: -one.answer)[:count]
         done += len(pixels)
@@ -91,8 +97,10 @@ def occlusion_map(
     `stride`: (rows, columns) on the CPU. pixels: one image (1, 3, S, S). SettingError: a square that does not fit."""
     side = pixels.shape[-1]
     if len(pixels) != 1 or not 1 <= size <= side or stride < 1:
-        raise SettingError(f"occlusion of {tuple(pixels.shape)} by {size} pixels every {stride}: give one image, a "
-                           f"square of 1 to {side}, and a stride of 1 or more")  # fmt: skip
+        raise SettingError(
+            f"occlusion of {tuple(pixels.shape)} by {size} pixels every {stride}: give one image, a "
+            f"square of 1 to {side}, and a stride of 1 or more"
+        )
     starts = range(0, side - size + 1, stride)
     places = [(top, left) for top in starts for left in starts]
     found = []

@@ -130,8 +130,13 @@ def fit_gabor(kernel: torch.Tensor, starts: int = 4) -> Gabor:
         for hill in (min(height, width) / 5, min(height, width) / 2.5):
             frequency = min(max(math.hypot(fx, fy), 1e-3), 0.499)
             begin = [*centre, math.atan2(fy, fx), frequency, hill, hill]
-            found = least_squares(lambda shape: _explained(shape, pattern, grid)[1], begin, bounds=(low, high),
-                                  x_scale=[1, 1, 0.3, 0.05, 1, 1], max_nfev=60)  # fmt: skip
+            found = least_squares(
+                lambda shape: _explained(shape, pattern, grid)[1],
+                begin,
+                bounds=(low, high),
+                x_scale=[1, 1, 0.3, 0.05, 1, 1],
+                max_nfev=60,
+            )
             if found.cost < least:
                 best, least = found.x, found.cost
     return _named(best, plane, pattern, grid)
@@ -145,11 +150,17 @@ def _named(shape: np.ndarray, plane: Plane, pattern: np.ndarray, grid: tuple) ->
         wave, sine = wave + math.pi, -sine
     strength = float(np.linalg.norm(plane.pattern))
     return Gabor(
-        orientation=(90 - math.degrees(wave)) % 180, frequency=frequency,
-        phase=math.degrees(math.atan2(-sine, cosine)), across=across, along=along, x=x, y=y,
-        amplitude=strength * math.hypot(cosine, sine), fit=plane.share * (1 - float(left @ left)),
+        orientation=(90 - math.degrees(wave)) % 180,
+        frequency=frequency,
+        phase=math.degrees(math.atan2(-sine, cosine)),
+        across=across,
+        along=along,
+        x=x,
+        y=y,
+        amplitude=strength * math.hypot(cosine, sine),
+        fit=plane.share * (1 - float(left @ left)),
         colour=tuple(float(part) for part in plane.colour),
-    )  # fmt: skip
+    )
 
 
 def _peaks(pattern: np.ndarray, count: int) -> list[tuple[float, float]]:
@@ -192,8 +203,13 @@ def tuning_of(pattern: np.ndarray) -> Tuning:
     # A ring of the plane of frequencies is as long as its radius.
     energy = (frequencies * amplitudes**2).sum(axis=1)
     mean = (energy * np.exp(2j * np.radians(orientations))).sum() / energy.sum()
-    return Tuning(amplitudes, float(frequencies[at]), math.degrees(np.angle(mean)) / 2 % 180, float(abs(mean)),
-                  _octaves(frequencies, amplitudes[best], int(at)))  # fmt: skip
+    return Tuning(
+        amplitudes,
+        float(frequencies[at]),
+        math.degrees(np.angle(mean)) / 2 % 180,
+        float(abs(mean)),
+        _octaves(frequencies, amplitudes[best], int(at)),
+    )
 
 
 def _octaves(frequencies: np.ndarray, answers: np.ndarray, at: int) -> float | None:

@@ -66,10 +66,12 @@ def nearest(
     for mirrored in (False, True) if mirror else (False,):
         asked = thumbnails(queries.flip(3) if mirrored else queries, side) - centre
         index = _searched(asked, found_in, lengths, block, not_itself=others is None)
-        apart = torch.cat([
-            (a - found_in[i]).square().mean(1).sqrt()
-            for a, i in zip(asked.split(block), index.split(block), strict=True)
-        ])  # fmt: skip
+        apart = torch.cat(
+            [
+                (a - found_in[i]).square().mean(1).sqrt()
+                for a, i in zip(asked.split(block), index.split(block), strict=True)
+            ]
+        )
         here = Nearest(index, apart, torch.full_like(index, mirrored, dtype=torch.bool))
         best = here if best is None else _nearer(best, here)
     return best

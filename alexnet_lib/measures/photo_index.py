@@ -94,9 +94,14 @@ class PhotoIndex:
 
     @classmethod
     def brought_up_to_date(
-        cls, folder: Path, net: FeatureNet, *, store: Path | None = None, rebuild: bool = False,
+        cls,
+        folder: Path,
+        net: FeatureNet,
+        *,
+        store: Path | None = None,
+        rebuild: bool = False,
         report: Callable[[int, int], None] = lambda done, of: None,
-    ) -> PhotoIndex:  # fmt: skip
+    ) -> PhotoIndex:
         """The index of a folder, in `store` (default: .alexnet-index in it): made, or what has changed done anew.
 
         report: told how many of the photographs that had to be read are. SettingError: it was made with other weights
@@ -129,8 +134,9 @@ class PhotoIndex:
         index = cls(folder, store, net, before.photos, before.features)
         if not index.photos:
             first = index.broken[0]
-            raise DataError(f"none of the {len(photos)} images in {folder} can be used; the first: {first.path}: "
-                            f"{first.broken}")  # fmt: skip
+            raise DataError(
+                f"none of the {len(photos)} images in {folder} can be used; the first: {first.path}: {first.broken}"
+            )
         return index
 
     def search(self, features: np.ndarray, k: int) -> Neighbours:
@@ -143,8 +149,10 @@ class PhotoIndex:
         SettingError: fewer than 64 photographs, or bits that are no multiple of 8.
         """
         if len(self.photos) < FEWEST:
-            raise SettingError(f"--codes {bits}: {len(self.photos)} photographs are too few to learn codes from; "
-                               f"from {FEWEST} on it can be tried")  # fmt: skip
+            raise SettingError(
+                f"--codes {bits}: {len(self.photos)} photographs are too few to learn codes from; "
+                f"from {FEWEST} on it can be tried"
+            )
         path = self.store / f"codes-{bits}-{self.digest[:16]}.pt"
         vectors, net = torch.from_numpy(np.array(self.features)), Autoencoder(self.features.shape[1], bits)
         if path.is_file():
@@ -201,8 +209,10 @@ def _read(store: Path, net: FeatureNet) -> _Kept:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"the index in {store} is damaged ({first_line(error)}): --rebuild makes it anew") from error
     if made_by["digest"] != net.digest:
-        raise SettingError(f"the index in {store} was made with other weights ({made_by['name']}), whose features mean "
-                           "other things: give those, another --store, or --rebuild")  # fmt: skip
+        raise SettingError(
+            f"the index in {store} was made with other weights ({made_by['name']}), whose features mean "
+            "other things: give those, another --store, or --rebuild"
+        )
     if len(features) != sum(not photo.broken for photo in photos):
         raise DataError(f"the index in {store} is damaged (features are missing): --rebuild makes it anew")
     return _Kept(photos, features)
@@ -215,8 +225,11 @@ def _write(store: Path, net: FeatureNet, known: Sequence[Known]) -> _Kept:
     name = f"features-{digest_of(net, photos)[:16]}.npy"
     with atomic_path(store / name) as temporary, open(temporary, "wb") as file:
         np.save(file, features)
-    content = {"weights": {"name": net.name, "digest": net.digest}, "features": name,
-               "photos": [asdict(photo) for photo in photos]}  # fmt: skip
+    content = {
+        "weights": {"name": net.name, "digest": net.digest},
+        "features": name,
+        "photos": [asdict(photo) for photo in photos],
+    }
     write_text(store / CONTENT, json.dumps(content, indent=1) + "\n")
     for old in set(store.glob("features-*.npy")) - {store / name}:
         old.unlink()

@@ -36,9 +36,11 @@ class Neighbours:
 
 @torch.no_grad()
 def features_of(
-    net: AlexNet, scale: PixelScale, images: torch.Tensor,
+    net: AlexNet,
+    scale: PixelScale,
+    images: torch.Tensor,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """The last hidden layer's numbers for the central crops of uint8 images (n, 3, H, W), H and W at least the
     network's input size: float32 (n, 4096), on the network's device. The network must be in evaluation mode."""
     if net.training:
@@ -50,9 +52,13 @@ def features_of(
 
 
 def write_features(
-    path: str | os.PathLike, net: AlexNet, scale: PixelScale, batches: Iterable[torch.Tensor], count: int,
+    path: str | os.PathLike,
+    net: AlexNet,
+    scale: PixelScale,
+    batches: Iterable[torch.Tensor],
+    count: int,
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-) -> np.memmap:  # fmt: skip
+) -> np.memmap:
     """Features of `count` images, which come in batches as for `features_of`, in a file of NumPy's format; mapped.
 
     Written beside and renamed when all of it is there. DataError: more or fewer images than `count`.

@@ -62,8 +62,10 @@ def load_feature_net(weights: str, device: torch.device) -> FeatureNet:
 
     path = Path(weights)
     if not path.exists():
-        raise DataError(f"weights {weights}: there is no such folder or file; give a run's folder, a .safetensors "
-                        f"file in one, or {TORCHVISION}")  # fmt: skip
+        raise DataError(
+            f"weights {weights}: there is no such folder or file; give a run's folder, a .safetensors "
+            f"file in one, or {TORCHVISION}"
+        )
     net, settings = load_weights(path)
     folder = path if path.is_dir() else path.parent
     data = settings["data"]
@@ -79,19 +81,19 @@ def _published(device: torch.device) -> FeatureNet:
     try:
         state = published.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"torchvision's weights cannot be had ({first_line(error)}): put the file of {published.url} "
-                        f"into {torch.hub.get_dir()}/checkpoints, or give a run's folder") from error  # fmt: skip
+        raise DataError(
+            f"torchvision's weights cannot be had ({first_line(error)}): put the file of {published.url} "
+            f"into {torch.hub.get_dir()}/checkpoints, or give a run's folder"
+        ) from error
     net = AlexNet(AlexNetConfig.torchvision(), seed=0)
     load_weights(net, state)
-    mean, deviation = (torch.tensor(values)[:, None, None] for values in
-                       ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # fmt: skip
-    return _ready(net, ChannelScale(mean, deviation), SIDE, TORCHVISION, published.meta["categories"],
-                  device)  # fmt: skip
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return _ready(net, ChannelScale(mean, deviation), SIDE, TORCHVISION, published.meta["categories"], device)
 
 
 def _ready(
     net: AlexNet, scale: PixelScale | ChannelScale, side: int, name: str, classes: Sequence[str], device: torch.device
-) -> FeatureNet:  # fmt: skip
+) -> FeatureNet:
     if side < net.config.input_size:
         raise SettingError(f"{name}: photographs of {side} pixels are smaller than the {net.config.input_size} it sees")
     digest = hashlib.sha256(repr((net.config, side)).encode())

@@ -47,9 +47,13 @@ class Valley:
 
 
 def path(
-    valley: Valley, start: tuple[float, float], rate: float, momentum: float = 0.9, weight_decay: float = 0.0,
+    valley: Valley,
+    start: tuple[float, float],
+    rate: float,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
     steps: int = 50,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """The weights before every step and after the last, (steps + 1, 2), float64, from a velocity of 0.
 
     v <- momentum v - weight_decay rate w - rate gradient(w);  w <- w + v
@@ -64,9 +68,12 @@ def path(
 
 
 def steps_of(
-    kind: Callable[..., torch.optim.Optimizer], rates: Sequence[float], valley: Valley = Valley(),  # noqa: B008
-    start: tuple[float, float] = (-3.0, 1.0), momentum: float = 0.9,
-) -> torch.Tensor:  # fmt: skip
+    kind: Callable[..., torch.optim.Optimizer],
+    rates: Sequence[float],
+    valley: Valley = Valley(),  # noqa: B008
+    start: tuple[float, float] = (-3.0, 1.0),
+    momentum: float = 0.9,
+) -> torch.Tensor:
     """As `path`, taken by an optimiser, PaperSGD or torch.optim.SGD, one step a rate: (len(rates) + 1, 2), float64."""
     weights = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
     optimiser, places = kind([weights], rates[0], momentum=momentum), [weights.detach().clone()]

@@ -40,8 +40,9 @@ def _is_installed() -> bool:
     if numba is None:
         warnings.warn(
             "local response normalisation runs without its compiled loops, several times slower: Numba is not "
-            "installed (pip install numba)", stacklevel=2,
-        )  # fmt: skip
+            "installed (pip install numba)",
+            stacklevel=2,
+        )
     return numba is not None
 
 

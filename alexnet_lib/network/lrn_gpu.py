@@ -107,9 +107,22 @@ if triton is not None:
 
     @triton.jit
     def _forward(
-        x, y, channels, pixels, column, by_image, by_channel, by_pixel, k, alpha, beta,
-        n: tl.constexpr, roots: tl.constexpr, wide: tl.constexpr, long: tl.constexpr,
-    ):  # fmt: skip  # noqa: ANN001, ANN202, PLR0913
+        x,
+        y,
+        channels,
+        pixels,
+        column,
+        by_image,
+        by_channel,
+        by_pixel,
+        k,
+        alpha,
+        beta,
+        n: tl.constexpr,
+        roots: tl.constexpr,
+        wide: tl.constexpr,
+        long: tl.constexpr,
+    ):  # noqa: ANN001, ANN202, PLR0913
         channel = tl.program_id(1) * wide + tl.arange(0, wide)
         pixel = tl.program_id(0) * long + tl.arange(0, long)
         place = tl.program_id(2).to(tl.int64) * by_image + pixel[None, :] * by_pixel
@@ -126,9 +139,23 @@ if triton is not None:
 
     @triton.jit
     def _backward(
-        x, gradient, out, channels, pixels, column, by_image, by_channel, by_pixel, k, alpha, beta,
-        n: tl.constexpr, roots: tl.constexpr, wide: tl.constexpr, long: tl.constexpr,
-    ):  # fmt: skip  # noqa: ANN001, ANN202, PLR0913
+        x,
+        gradient,
+        out,
+        channels,
+        pixels,
+        column,
+        by_image,
+        by_channel,
+        by_pixel,
+        k,
+        alpha,
+        beta,
+        n: tl.constexpr,
+        roots: tl.constexpr,
+        wide: tl.constexpr,
+        long: tl.constexpr,
+    ):  # noqa: ANN001, ANN202, PLR0913
         channel = tl.program_id(1) * wide + tl.arange(0, wide)
         pixel = tl.program_id(0) * long + tl.arange(0, long)
         place = tl.program_id(2).to(tl.int64) * by_image + pixel[None, :] * by_pixel

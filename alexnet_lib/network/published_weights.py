@@ -16,9 +16,15 @@ from .config import VARIANTS, AlexNetConfig
 
 # torchvision numbers its layers by their place in two nn.Sequential.
 TORCHVISION = {
-    "features.0": "conv1", "features.3": "conv2", "features.6": "conv3", "features.8": "conv4",
-    "features.10": "conv5", "classifier.1": "fc6", "classifier.4": "fc7", "classifier.6": "fc8",
-}  # fmt: skip
+    "features.0": "conv1",
+    "features.3": "conv2",
+    "features.6": "conv3",
+    "features.8": "conv4",
+    "features.10": "conv5",
+    "classifier.1": "fc6",
+    "classifier.4": "fc7",
+    "classifier.6": "fc8",
+}
 CHANNEL_ORDERS = ("RGB", "BGR")
 
 

@@ -29,9 +29,20 @@ if TYPE_CHECKING:
     from ..data.image_set import ImageSet
 
 __all__ = [
-    "PALETTE", "Session", "bar_style_for", "check", "lines", "picker", "progress", "setup", "show", "slider",
-    "style_for", "table", "when",
-]  # fmt: skip
+    "PALETTE",
+    "Session",
+    "bar_style_for",
+    "check",
+    "lines",
+    "picker",
+    "progress",
+    "setup",
+    "show",
+    "slider",
+    "style_for",
+    "table",
+    "when",
+]
 
 DATA = ("cifar10", "photographs", None)
 PHOTOGRAPHS = 64

@@ -75,9 +75,16 @@ def show(
 
 
 def figure_bundle(
-    fig: Any, *, alt: str, caption: str = "", origin: str = "live", seeds=None, data=None, photo: bool = False,
+    fig: Any,
+    *,
+    alt: str,
+    caption: str = "",
+    origin: str = "live",
+    seeds=None,
+    data=None,
+    photo: bool = False,
     records: Sequence[str] = (),
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """What `show` displays: text/html, image/png (still) and text/plain. Closes the figure."""
     import matplotlib.pyplot as plt
 
@@ -143,9 +150,17 @@ def stamp(fig: Any, origin_line: str = origins.STAMP) -> None:
     """Write the origin line's last part, such as "drawn stand-in, not CIFAR-10", across the picture."""
     words = origin_line.rsplit(" · ", 1)[-1]
     fig.text(
-        0.5, 0.5, words, ha="center", va="center", rotation=20, fontsize=16, weight="bold", color=FOREGROUND,
+        0.5,
+        0.5,
+        words,
+        ha="center",
+        va="center",
+        rotation=20,
+        fontsize=16,
+        weight="bold",
+        color=FOREGROUND,
         alpha=0.5,
-    ).set_in_layout(False)  # fmt: skip
+    ).set_in_layout(False)
 
 
 def still(fig: Any, dpi: int = STILL_DPI, colours: int | None = 32) -> str:

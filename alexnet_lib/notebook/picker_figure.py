@@ -83,10 +83,19 @@ def picker(
     """
     inline._display(
         picker_bundle(
-            choices, draw, names=names, label=label, alt=alt, start=start, caption=caption, origin=origin, seeds=seeds,
-            data=data, records=records,
+            choices,
+            draw,
+            names=names,
+            label=label,
+            alt=alt,
+            start=start,
+            caption=caption,
+            origin=origin,
+            seeds=seeds,
+            data=data,
+            records=records,
         )
-    )  # fmt: skip
+    )
 
 
 def picker_bundle(
@@ -130,8 +139,10 @@ def _picks(small: Sequence[str], names: Sequence[str], label: str) -> str:
         'max-width:none;margin:0;padding:0;background:none"></button>'
         for picture, name in zip(small, names, strict=True)
     )
-    return (f'<div class="an-picks" role="radiogroup" aria-label="{html.escape(label)}" style="display:none;gap:11px;'
-            f'flex-wrap:wrap;padding:7px;margin:.2em 0">{buttons}</div>')  # fmt: skip
+    return (
+        f'<div class="an-picks" role="radiogroup" aria-label="{html.escape(label)}" style="display:none;gap:11px;'
+        f'flex-wrap:wrap;padding:7px;margin:.2em 0">{buttons}</div>'
+    )
 
 
 def _answers(pictures: Sequence[str], alts: Sequence[str], start: int, width: float) -> str:

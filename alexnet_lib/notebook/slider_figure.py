@@ -62,10 +62,19 @@ def slider(
     """
     inline._display(
         slider_bundle(
-            draw, values, label=label, alt=alt, start=start, unit=unit, caption=caption, origin=origin, seeds=seeds,
-            data=data, records=records,
+            draw,
+            values,
+            label=label,
+            alt=alt,
+            start=start,
+            unit=unit,
+            caption=caption,
+            origin=origin,
+            seeds=seeds,
+            data=data,
+            records=records,
         )
-    )  # fmt: skip
+    )
 
 
 def slider_bundle(

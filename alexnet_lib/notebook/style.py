@@ -58,11 +58,23 @@ def use_style() -> None:
 def settings() -> dict:
     """The style as matplotlib settings; 11-point text on 5.2 inches stays legible when a phone shrinks it to 3.3."""
     ink = dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color",
-         "grid.color", "patch.edgecolor", "hatch.color", "boxplot.boxprops.color", "boxplot.whiskerprops.color",
-         "boxplot.capprops.color", "boxplot.flierprops.color"),
+        (
+            "text.color",
+            "axes.edgecolor",
+            "axes.labelcolor",
+            "axes.titlecolor",
+            "xtick.color",
+            "ytick.color",
+            "grid.color",
+            "patch.edgecolor",
+            "hatch.color",
+            "boxplot.boxprops.color",
+            "boxplot.whiskerprops.color",
+            "boxplot.capprops.color",
+            "boxplot.flierprops.color",
+        ),
         FOREGROUND,
-    )  # fmt: skip
+    )
     return ink | {
         "axes.prop_cycle": cycle(),
         "figure.figsize": (5.2, 3.3),

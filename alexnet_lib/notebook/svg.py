@@ -51,10 +51,17 @@ def inline_svg(figures: list, alt: str, start: int = 0) -> InlineSvg:
             frame.set("class", "an-frame")
             if i != start:
                 frame.set("style", "display:none")
-    root = ET.Element(_tag("svg"), {
-        "viewBox": f"0 0 {_short(width * 72)} {_short(height * 72)}", "role": "img", "aria-label": alt,
-        "fill": "currentColor", "stroke-linejoin": "round", "stroke-linecap": "butt",
-    })  # fmt: skip
+    root = ET.Element(
+        _tag("svg"),
+        {
+            "viewBox": f"0 0 {_short(width * 72)} {_short(height * 72)}",
+            "role": "img",
+            "aria-label": alt,
+            "fill": "currentColor",
+            "stroke-linejoin": "round",
+            "stroke-linecap": "butt",
+        },
+    )
     if defs:
         ET.SubElement(root, _tag("defs")).extend(defs[name] for name in sorted(defs))
     root.extend(frames)

@@ -30,9 +30,13 @@ VIEWS_AT_ONCE = 320  # images or views that go through the network together
 
 @torch.no_grad()
 def probabilities(
-    nets: Sequence[nn.Module], scales: Sequence[PixelScale], images: torch.Tensor, size: int, which: str = "centre",
+    nets: Sequence[nn.Module],
+    scales: Sequence[PixelScale],
+    images: torch.Tensor,
+    size: int,
+    which: str = "centre",
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     """The mean softmax (N, classes) over the named views of uint8 images (N, 3, H, W), and over the networks.
 
     size: side of a view. scales: of each network's pixels. The networks must be in evaluation mode.
@@ -50,10 +54,16 @@ def probabilities(
 
 
 def count_errors(
-    nets: Sequence[nn.Module], images: PreparedImages, scales: Sequence[PixelScale], size: int, *,
-    which: str = "centre", device: torch.device, share: Share = Share(),  # noqa: B008
+    nets: Sequence[nn.Module],
+    images: PreparedImages,
+    scales: Sequence[PixelScale],
+    size: int,
+    *,
+    which: str = "centre",
+    device: torch.device,
+    share: Share = Share(),  # noqa: B008
     autocast: Callable[[], AbstractContextManager] = nullcontext,
-) -> TopKErrors:  # fmt: skip
+) -> TopKErrors:
     """Top-1 and top-5 errors of the networks' average, on this process's share of a validation set.
 
     With five classes or fewer, top-1 alone.

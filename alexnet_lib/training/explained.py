@@ -14,8 +14,12 @@ from ..network.config import AlexNetConfig
 from .recipes import Recipe
 
 # The fields of a recipe and of its network that have a reason, as `--set` names them.
-SETTINGS = {f"{owner}{one.name}": one.metadata for owner, kind in (("net.", AlexNetConfig), ("", Recipe))
-            for one in fields(kind) if one.metadata}  # fmt: skip
+SETTINGS = {
+    f"{owner}{one.name}": one.metadata
+    for owner, kind in (("net.", AlexNetConfig), ("", Recipe))
+    for one in fields(kind)
+    if one.metadata
+}
 
 
 def told(value: Any) -> str:

@@ -169,8 +169,12 @@ class _Run:
         while sum(seen for _, seen in recent[1:]) >= self.steps * self.settings.batch_size:
             recent.pop(0)
         pass_error = sum(wrong for wrong, _ in recent) / sum(seen for _, seen in recent)
-        return {"passes": round(step / self.steps, 4), "error": found.error, "pass_error": pass_error,
-                "loss": found.loss}  # fmt: skip
+        return {
+            "passes": round(step / self.steps, 4),
+            "error": found.error,
+            "pass_error": pass_error,
+            "loss": found.loss,
+        }
 
     def _ask_schedule(self) -> None:
         error = self.validate() if self.validate else None

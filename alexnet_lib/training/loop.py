@@ -163,10 +163,18 @@ class Training:
         now, done = time.monotonic(), self.step
         rate = (done - self._told[1]) * self.recipe.batch / max(now - self._told[0], 1e-9)
         self._told = (now, done)
-        self._tell({
-            "event": "step", "step": done, "pass": done / self.steps, "loss": found.loss, "error": found.error,
-            "rate": self.optimiser.param_groups[0]["lr"], "images_per_second": rate, "seconds": self.seconds,
-        })  # fmt: skip
+        self._tell(
+            {
+                "event": "step",
+                "step": done,
+                "pass": done / self.steps,
+                "loss": found.loss,
+                "error": found.error,
+                "rate": self.optimiser.param_groups[0]["lr"],
+                "images_per_second": rate,
+                "seconds": self.seconds,
+            }
+        )
 
     def _pause(self) -> bool:
         """Between two steps: a checkpoint if one is due, and whether the run is to stop here."""
@@ -186,8 +194,14 @@ class Training:
     def _end_pass(self, number: int) -> None:
         trained = self.group.sum(self.since_pass).read()
         self.since_pass.clear()
-        event = {"event": "pass", "step": self.step, "pass": number + 1, "train_loss": trained.loss,
-                 "train_error": trained.error, "rate": self.optimiser.param_groups[0]["lr"]}  # fmt: skip
+        event = {
+            "event": "pass",
+            "step": self.step,
+            "pass": number + 1,
+            "train_loss": trained.loss,
+            "train_error": trained.error,
+            "rate": self.optimiser.param_groups[0]["lr"],
+        }
         error = None
         if self.val is not None:
             shares = self.validate("centre").shares
@@ -224,8 +238,16 @@ class Training:
         """Errors on the validation images by a named set of views, of all processes together."""
         self.net.eval()
         net = self.group.for_validation(self.net)
-        counted = count_errors([net], self.val, [self.scale], self.recipe.net.input_size, which=which,
-                               device=self.device, share=self.group.share, autocast=self.autocast)  # fmt: skip
+        counted = count_errors(
+            [net],
+            self.val,
+            [self.scale],
+            self.recipe.net.input_size,
+            which=which,
+            device=self.device,
+            share=self.group.share,
+            autocast=self.autocast,
+        )
         return self.group.add(counted)
 
     def _tell(self, event: dict[str, Any]) -> None:
@@ -245,14 +267,21 @@ class Training:
         """All that a run needs to go on: tensors and plain values, of the whole network; all processes must ask."""
         moved = self.optimiser.state
         velocity = {name: moved[weight]["velocity"] for name, weight in self.net.named_parameters() if weight in moved}
-        groups = [{key: value for key, value in group.items() if key != "params"}
-                  for group in self.optimiser.param_groups]  # fmt: skip
+        groups = [
+            {key: value for key, value in group.items() if key != "params"} for group in self.optimiser.param_groups
+        ]
         return {
-            "step": self.step, "ended": self.ended if self.ended != "stopped" else "", "best": self.best,
-            "seconds": self.seconds, "net": self.group.whole(self.net.state_dict()),
-            "velocity": self.group.whole(velocity), "groups": groups, "schedule": self.schedule.state_dict(),
-            "line": line.state_dict(), "whole": whole.state_dict(),
-        }  # fmt: skip
+            "step": self.step,
+            "ended": self.ended if self.ended != "stopped" else "",
+            "best": self.best,
+            "seconds": self.seconds,
+            "net": self.group.whole(self.net.state_dict()),
+            "velocity": self.group.whole(velocity),
+            "groups": groups,
+            "schedule": self.schedule.state_dict(),
+            "line": line.state_dict(),
+            "whole": whole.state_dict(),
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""

@@ -34,9 +34,14 @@ class PaperSGD(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[torch.nn.Parameter], rate: float, momentum: float = 0.9, weight_decay: float = 0.0,
-        *, fused: bool = False,
-    ):  # fmt: skip
+        self,
+        params: Iterable[torch.nn.Parameter],
+        rate: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        *,
+        fused: bool = False,
+    ):
         super().__init__(params, {"lr": rate, "momentum": momentum, "weight_decay": weight_decay})
         self.fused = fused
 
@@ -82,10 +87,12 @@ def _alike(weights: list[torch.Tensor], gradients: list[torch.Tensor], velocitie
     """Whether all are of one type on one device, and each three lie alike in memory: what the fused kernel takes."""
     first = weights[0]
     return first.device.type in ("cpu", "cuda") and all(
-        w.stride() == g.stride() == v.stride() and {w.dtype, g.dtype, v.dtype} == {first.dtype}
-        and {w.device, g.device, v.device} == {first.device} and g.layout == torch.strided
+        w.stride() == g.stride() == v.stride()
+        and {w.dtype, g.dtype, v.dtype} == {first.dtype}
+        and {w.device, g.device, v.device} == {first.device}
+        and g.layout == torch.strided
         for w, g, v in zip(weights, gradients, velocities, strict=True)
-    )  # fmt: skip
+    )
 
 
 def _step_at_once(
@@ -96,9 +103,17 @@ def _step_at_once(
     With dampening 1 + rate its buffer is the paper's velocity, and with lr = -1 the weights move by it.
     """
     torch._fused_sgd_(
-        weights, gradients, velocities, weight_decay=group["weight_decay"], momentum=group["momentum"],
-        lr=-1.0, dampening=1 + group["lr"], nesterov=False, maximize=False, is_first_step=False,
-    )  # fmt: skip
+        weights,
+        gradients,
+        velocities,
+        weight_decay=group["weight_decay"],
+        momentum=group["momentum"],
+        lr=-1.0,
+        dampening=1 + group["lr"],
+        nesterov=False,
+        maximize=False,
+        is_first_step=False,
+    )
 
 
 def parameter_groups(

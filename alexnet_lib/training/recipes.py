@@ -76,8 +76,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_rate(self.rate)
-        for name, allowed in (("groups", GROUPS), ("schedule", SCHEDULES), ("lighting", LIGHTINGS),
-                              ("mean_at", MEAN_AT), ("dtype", (AUTO, *DTYPES))):  # fmt: skip
+        for name, allowed in (
+            ("groups", GROUPS),
+            ("schedule", SCHEDULES),
+            ("lighting", LIGHTINGS),
+            ("mean_at", MEAN_AT),
+            ("dtype", (AUTO, *DTYPES)),
+        ):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{name} {getattr(self, name)!r} is not known; use one of {', '.join(allowed)}")
         for name in ("batch", "passes", "patience"):
@@ -145,25 +150,46 @@ def code2012() -> Recipe:
     passes 25, 51 and 79; lighting by the deviation, lit pixels divided by 1.1, off from pass 67. Not repeated: that
     conv1's rate was lowered on its own, by hand, and that 32 images shared a crop."""
     return Recipe(
-        "code2012", AlexNetConfig.code2012(), groups="code2012", passes=NET_145_END, schedule="by hand",
-        drops=NET_145_DROPS, lighting="deviation", lighting_divide=1.1, lighting_until=66,
-    )  # fmt: skip
+        "code2012",
+        AlexNetConfig.code2012(),
+        groups="code2012",
+        passes=NET_145_END,
+        schedule="by hand",
+        drops=NET_145_DROPS,
+        lighting="deviation",
+        lighting_divide=1.1,
+        lighting_until=66,
+    )
 
 
 def caffe() -> Recipe:
     """Caffe's bvlc_alexnet: batches of 256, the rate divided each 100,000 of 450,000 steps (20 of 90 passes), biases
     at twice the rate and without decay, the mean image subtracted at the crop's own place, no lighting."""
     return Recipe(
-        "caffe", AlexNetConfig.caffe(), batch=256, groups="caffe", schedule="by hand", drops=(20, 40, 60, 80),
-        lighting="none", mean_at="crop",
-    )  # fmt: skip
+        "caffe",
+        AlexNetConfig.caffe(),
+        batch=256,
+        groups="caffe",
+        schedule="by hand",
+        drops=(20, 40, 60, 80),
+        lighting="none",
+        mean_at="crop",
+    )
 
 
 def modern() -> Recipe:
     """For comparison: the paper's network in bfloat16, batches of 1024 with the rate eight times as large, five passes
     of warm-up, cosine decay, labels smoothed by 0.1. `net.norm=batch` makes it batch normalisation."""
-    return Recipe("modern", batch=1024, rate=0.08, schedule="cosine", warmup=5, smoothing=0.1, dtype="bfloat16",
-                  lighting="deviation")  # fmt: skip
+    return Recipe(
+        "modern",
+        batch=1024,
+        rate=0.08,
+        schedule="cosine",
+        warmup=5,
+        smoothing=0.1,
+        dtype="bfloat16",
+        lighting="deviation",
+    )
 
 
 NAMED: dict[str, Callable[[], Recipe]] = {f.__name__: f for f in (paper, code2012, caffe, modern)}

@@ -10,8 +10,18 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ..system.progress import progress
 
-SCALARS = ("loss", "error", "rate", "images_per_second", "train_loss", "train_error", "val_top1", "val_top5",
-           "val_ten_top1", "val_ten_top5")  # fmt: skip
+SCALARS = (
+    "loss",
+    "error",
+    "rate",
+    "images_per_second",
+    "train_loss",
+    "train_error",
+    "val_top1",
+    "val_top5",
+    "val_ten_top1",
+    "val_ten_top5",
+)
 
 
 class Report:

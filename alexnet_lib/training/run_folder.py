@@ -196,14 +196,15 @@ def read_scale(folder: Path) -> PixelScale:
     """The scale that a run's folder keeps. DataError: it has none, or it cannot be read."""
     path = folder / SCALE_FILE
     if not path.is_file():
-        raise DataError(f"{folder} does not keep the mean image it was trained with ({SCALE_FILE} is missing): it "
-                        "was trained by an earlier version, or has no finished pass yet")  # fmt: skip
+        raise DataError(
+            f"{folder} does not keep the mean image it was trained with ({SCALE_FILE} is missing): it "
+            "was trained by an earlier version, or has no finished pass yet"
+        )
     try:
         found = load_file(path)
         return PixelScale(found["mean"], float(found["deviation"]))
     except (OSError, SafetensorError, KeyError) as error:
-        raise DataError(f"{path} cannot be read ({first_line(error)}): it is not what "
-                        "training wrote") from error  # fmt: skip
+        raise DataError(f"{path} cannot be read ({first_line(error)}): it is not what training wrote") from error
 
 
 def run_identity(recipe: Recipe, images: PreparedImages, seed: int) -> dict[str, Any]:

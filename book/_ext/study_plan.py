@@ -36,8 +36,11 @@ class StudyBase(BookDirective):
         self.watch_records()
         runs = runs_of(base_record() or {"curves": []})[:FIRST_SEEDS]
         header = ["Seed", "Test error, centre", "Ten views", "Training error", "First pass with a loss under 3.5"]
-        return [table("study-table", header, [([], [[nodes.paragraph(text=text)] for text in told_run(run)])
-                                              for run in runs])]  # fmt: skip
+        return [
+            table(
+                "study-table", header, [([], [[nodes.paragraph(text=text)] for text in told_run(run)]) for run in runs]
+            )
+        ]
 
 
 def told_run(run: Any) -> list[str]:
@@ -53,8 +56,13 @@ class StudyPower(BookDirective):
     def run(self) -> list[nodes.Node]:
         self.watch_records()
         base = base_record()
-        header = ["Seeds of base and variant", "Error by seeds", "By images, at most", "Seen alone",
-                  f"Seen among {len(QUESTIONS)}"]  # fmt: skip
+        header = [
+            "Seeds of base and variant",
+            "Error by seeds",
+            "By images, at most",
+            "Seen alone",
+            f"Seen among {len(QUESTIONS)}",
+        ]
         rows = []
         for count in sorted({variant.seeds for variant in evidence.VARIANTS.values()}, reverse=True)[1:]:
             seeds = evidence.VARIANTS["paper"].seeds, count
@@ -79,8 +87,11 @@ class StudyVariants(BookDirective):
         record = records.load(evidence.NAME, f"{evidence.FULL.name}_{name}")
         result = record["result"] if record else {}
         changes = [nodes.paragraph("", "", nodes.literal(text=each)) for each in variant.changes]
-        plain = [str(variant.seeds), str(len(result.get("seeds", ()))),
-                 f"{result['rate']:g}" if result.get("rate") else "-"]  # fmt: skip
+        plain = [
+            str(variant.seeds),
+            str(len(result.get("seeds", ()))),
+            f"{result['rate']:g}" if result.get("rate") else "-",
+        ]
         return [
             [nodes.paragraph("", "", nodes.strong(text=name), nodes.Text(f": {variant.label}")), *changes],
             *([nodes.paragraph(text=text)] for text in plain),
@@ -99,8 +110,11 @@ class StudyQuestions(BookDirective):
 
     def cells(self, question: Question, answer: Any) -> list[list[nodes.Node]]:
         unit = TIMES if question.number in FACTORS else POINTS
-        both = (question.number if question.tested == question.without else
-                f"{question.number}: {question.tested} against {question.without}")  # fmt: skip
+        both = (
+            question.number
+            if question.tested == question.without
+            else f"{question.number}: {question.tested} against {question.without}"
+        )
         seen = answer.detectable if answer else None
         told = [question.claim, question.what, both, told_of(question.paper, unit), told_of(seen, unit)]
         return [[nodes.paragraph(text=text)] for text in told]
@@ -114,7 +128,11 @@ def told_of(effect: float | None, unit: Any) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    for name, drawn in (("base", StudyBase), ("variants", StudyVariants), ("questions", StudyQuestions),
-                        ("power", StudyPower)):  # fmt: skip
+    for name, drawn in (
+        ("base", StudyBase),
+        ("variants", StudyVariants),
+        ("questions", StudyQuestions),
+        ("power", StudyPower),
+    ):
         app.add_directive(f"study-{name}", drawn)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

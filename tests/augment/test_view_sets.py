@@ -42,9 +42,18 @@ def test_the_ten_are_torchvisions() -> None:
 
 @pytest.mark.parametrize(
     "which, count",
-    [("centre", 1), ("centre, reflected", 2), ("five", 5), ("ten", 10), ("eight", 8), ("eighteen", 18),
-     ("ten, upside down too", 20), ("thirty-six", 36), ("dense", 50)],
-)  # fmt: skip
+    [
+        ("centre", 1),
+        ("centre, reflected", 2),
+        ("five", 5),
+        ("ten", 10),
+        ("eight", 8),
+        ("eighteen", 18),
+        ("ten, upside down too", 20),
+        ("thirty-six", 36),
+        ("dense", 50),
+    ],
+)
 def test_no_view_is_there_twice(which: str, count: int) -> None:
     listed = view_list(256, 256, 224, which)
     assert len(listed) == len(set(listed)) == count

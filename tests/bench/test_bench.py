@@ -71,19 +71,22 @@ def test_the_help_states_the_defaults_that_are_there(capsys: pytest.CaptureFixtu
         assert args["bench"] == kind
 
 
-@pytest.mark.parametrize("words, said", [
-    (["cifar", "--rounds", "0"], "--rounds 0: give a whole number of 1 or more"),
-    (["cifar", "--batches", "-1"], "--batches -1"),
-    (["lrn", "--batch", "0"], "--batch 0"),
-    (["augment", "--batch", "0"], "--batch 0"),
-    (["lrn", "--device", "cpu", "--dtype", "bfloat16"], "nn.LocalResponseNorm does not have it on a CPU"),
-    (["model", "--batches", "32,x"], "--batches '32,x': give whole numbers"),
-    (["model", "--batches", "32,0"], "--batches '32,0': give whole numbers of 1 or more"),
-    (["model", "--dtypes", "float8"], "--dtypes 'float8' is not known; use float32, bfloat16"),
-    (["model", "--only", "zzz"], "--only zzz: no network's name holds that"),
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["cifar", "--rounds", "0"], "--rounds 0: give a whole number of 1 or more"),
+        (["cifar", "--batches", "-1"], "--batches -1"),
+        (["lrn", "--batch", "0"], "--batch 0"),
+        (["augment", "--batch", "0"], "--batch 0"),
+        (["lrn", "--device", "cpu", "--dtype", "bfloat16"], "nn.LocalResponseNorm does not have it on a CPU"),
+        (["model", "--batches", "32,x"], "--batches '32,x': give whole numbers"),
+        (["model", "--batches", "32,0"], "--batches '32,0': give whole numbers of 1 or more"),
+        (["model", "--dtypes", "float8"], "--dtypes 'float8' is not known; use float32, bfloat16"),
+        (["model", "--only", "zzz"], "--only zzz: no network's name holds that"),
         (["model", "--batches", "²"], "--batches '²'"),
         (["model", "--threads", "0"], "--threads 0"),
-])  # fmt: skip
+    ],
+)
 def test_options_that_cannot_be_are_named(
     words: list[str], said: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,11 +271,13 @@ def test_bench_model_measures_every_setting_asked_for_and_records_it(
     record = records.read(tmp_path / "bench" / "model_cpu.json")
     assert record["result"]["steps"] == [
         {
-            "batch": batch, "dtype": dtype, "compiled": compiled,
+            "batch": batch,
+            "dtype": dtype,
+            "compiled": compiled,
             "images_per_second": {model.OURS: {"median": 2.0, "lowest": 1.0, "highest": 3.0}},
         }
         for batch, dtype, compiled in wanted
-    ]  # fmt: skip
+    ]
     assert record["claims"] == ["C04"] and record["configuration"]["rounds"] == 4
     assert "bench model --device cpu --batches 2,3 " in record["command"]
 

@@ -96,8 +96,24 @@ def test_bench_feed_measures_records_and_tells_ratios(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = [word for change in SMALL for word in ("--set", change)]
-    words = ["bench", "feed", str(prepared), "--source", str(prepared.parent / "source" / "train"), "--workers", "0",
-             "--device", "cpu", "--rounds", "1", "--batches", "2", "--out", str(tmp_path), *changes]  # fmt: skip
+    words = [
+        "bench",
+        "feed",
+        str(prepared),
+        "--source",
+        str(prepared.parent / "source" / "train"),
+        "--workers",
+        "0",
+        "--device",
+        "cpu",
+        "--rounds",
+        "1",
+        "--batches",
+        "2",
+        "--out",
+        str(tmp_path),
+        *changes,
+    ]
     monkeypatch.setattr("sys.argv", ["alexnet_lib", *words])
     assert main(words) == 0
     said = capsys.readouterr().out

@@ -42,9 +42,10 @@ def test_queries_are_answered_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     sizes = []
     search = retrieval.HammingIndex.search
     monkeypatch.setattr(
-        retrieval.HammingIndex, "search",
+        retrieval.HammingIndex,
+        "search",
         lambda index, queries, k: sizes.append((index.index.ntotal, len(queries), k)) or search(index, queries, k),
-    )  # fmt: skip
+    )
     monkeypatch.setattr(retrieval, "LENGTH", 16)
     ways = retrieval.search_contestants(30, 5)
     assert list(ways) == [*map(code_name, BITS), EXACT]

@@ -233,8 +233,9 @@ def test_bench_train_checks_measures_and_records(
     assert set(result["beside"]) == {train_report.COMMAND, train_report.EXAMPLE_FILES} | examples
     assert result["dtype"] in ("float32", "bfloat16") and set(result["peaks"]) == {"float32", "bfloat16"}
     assert set(result["checks"]) == {rung.name for rung in rungs} - {
-        "+ prepared bytes, mapped; whole batches augmented", "+ all bytes held beforehand",
-    }, "the feeds' rungs share a network"  # fmt: skip
+        "+ prepared bytes, mapped; whole batches augmented",
+        "+ all bytes held beforehand",
+    }, "the feeds' rungs share a network"
     assert all(part["bytes"] > 0 for part in result["layers"]["float32"])
 
 

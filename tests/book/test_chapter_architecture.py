@@ -27,11 +27,13 @@ def starts() -> dict[str, Any]:
     """What the cell of the four starts defines, with a narrow network and drawn images."""
     of_2012 = replace(NARROW, deviations=AlexNetConfig.code2012().deviations)
     return run_cells(
-        "def first_step(net", AlexNet=lambda config, seed: AlexNet(config, num_classes=32, seed=seed), F=F,
+        "def first_step(net",
+        AlexNet=lambda config, seed: AlexNet(config, num_classes=32, seed=seed),
+        F=F,
         AlexNetConfig=SimpleNamespace(paper=lambda: NARROW, code2012=lambda: of_2012),
         centred=60 * torch.randn(32, 3, 256, 256, generator=torch.Generator().manual_seed(0)),
         session=SimpleNamespace(device=torch.device("cpu"), name="made"),
-    )  # fmt: skip
+    )
 
 
 def test_the_network_built_by_hand_is_the_librarys_in_outputs_and_gradients() -> None:
@@ -110,8 +112,9 @@ def test_the_shares_are_drawn_by_layer_with_a_look_for_each_start(starts: dict[s
         return [LayerSignal(name, 4.0, 2.0) for name in ("conv3", "conv5", "fc6")] + [LayerSignal("fc8", 4.0, fc8)]
 
     tables, figures = [], []
-    shown = SimpleNamespace(lines=nb.lines, table=lambda rows, **_: tables.extend(rows),
-                            show=lambda fig, **_: figures.append(fig))  # fmt: skip
+    shown = SimpleNamespace(
+        lines=nb.lines, table=lambda rows, **_: tables.extend(rows), show=lambda fig, **_: figures.append(fig)
+    )
     shares = {"the text": 1.0, "2012 code": 2.0, "the text, unit variance": 0.5}
     measured = {name: (signals(fc8), 7.0, 1e-3) for name, fc8 in shares.items()}
     run_cells("def draw_shares", nb=shown, measured=measured, session=starts["session"])

@@ -146,9 +146,12 @@ def test_the_score_by_a_loop(mirror_score) -> None:  # noqa: ANN001
 def test_both_are_trained_alike_but_for_the_crops() -> None:
     train, test = an_image_set(64), an_image_set(20)
     session = SimpleNamespace(
-        train=SimpleNamespace(subset=lambda n: train), test=SimpleNamespace(subset=lambda n: test), name="",
-        device="cpu", stand_in=True,
-    )  # fmt: skip
+        train=SimpleNamespace(subset=lambda n: train),
+        test=SimpleNamespace(subset=lambda n: test),
+        name="",
+        device="cpu",
+        stand_in=True,
+    )
     shown = Shown()
     live = run_cells("live_comparison(", nb=shown, session=session)["live"]
     assert list(live) == ["crops and reflections", "neither"] == list(shown.charts[0])
@@ -166,8 +169,17 @@ def test_gains_by_number_are_points_between_their_standard_errors() -> None:
     numbers = [ViewError(1, 0.5, 0, 0), *[ViewError(k, 0.4, 0.1, 0.02) for k in (2, 3, 5, 10, 20, 50)]]
     answers = SimpleNamespace(view_logits=lambda *given: dense, error_by_number=lambda *given: numbers)
     sets = {"ten": ViewError(10, 0.3, 0.2, 0.01)}
-    made = run_cells("measure.error_by_number", nb=shown, measure=answers, test=test, net=None, scale=None, views=views,
-                     logits=None, errors_by_set=lambda *given, against: sets)  # fmt: skip
+    made = run_cells(
+        "measure.error_by_number",
+        nb=shown,
+        measure=answers,
+        test=test,
+        net=None,
+        scale=None,
+        views=views,
+        logits=None,
+        errors_by_set=lambda *given, against: sets,
+    )
     loop = [sum(int(dense[n, v].argmax()) != int(test.labels[n]) for v in range(50)) / 50 for n in range(40)]
     assert made["alone"].tolist() == pytest.approx(loop)
     (gains,) = shown.charts
@@ -181,11 +193,16 @@ def recorded(root: Path, run: str, test_error: list[float], views_error: dict | 
     seeds = list(range(len(test_error)))
     result = {"complete": True, "rate": 0.003, "seeds": seeds, "test_error": test_error, "training_error": test_error}
     record = records.circumstances("a machine", "a command") | {
-        "experiment": augmentation_cifar10.NAME, "run": run, "claims": ["C12"], "configuration": {}, "seeds": seeds,
+        "experiment": augmentation_cifar10.NAME,
+        "run": run,
+        "claims": ["C12"],
+        "configuration": {},
+        "seeds": seeds,
         "dataset": {"name": "n", "source": "s", "checksum": "c", "images": 5, "stand_in": False, "test_images": 1000},
         "seconds": 1.0,
-        "curves": [], "result": result | ({"views_error": views_error} if views_error else {}),
-    }  # fmt: skip
+        "curves": [],
+        "result": result | ({"views_error": views_error} if views_error else {}),
+    }
     records.write(record, root)
 
 
@@ -211,8 +228,13 @@ def test_tables_are_read_from_records(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_hidden_share_is_counted_from_what_making_adds() -> None:
-    given = {"few": an_image_set(128), "session": SimpleNamespace(device="cpu"), "scale": lambda batch: batch,
-             "one_by_one": lambda *given: time.sleep(0.02), "random_crop_reflect": random_crop_reflect}  # fmt: skip
+    given = {
+        "few": an_image_set(128),
+        "session": SimpleNamespace(device="cpu"),
+        "scale": lambda batch: batch,
+        "one_by_one": lambda *given: time.sleep(0.02),
+        "random_crop_reflect": random_crop_reflect,
+    }
     made = run_cells("def hidden_share", **given)
 
     def hidden(*seconds: float) -> float | None:
@@ -229,9 +251,14 @@ def test_shared_draws_jump_by_the_root_of_how_many_share_where_all_images_agree(
     common = torch.randn(1, 50, generator=torch.Generator().manual_seed(0)).expand(64, 50)
     own = torch.randn(64, 50, generator=torch.Generator().manual_seed(1))
     few = an_image_set(128)
-    given = {"session": SimpleNamespace(train=few, stand_in=True), "test": few, "net": None,
-             "dense": torch.randn(128, 50, 10), "scale": SimpleNamespace(deviation=1),
-             "mean_at_corners": lambda *given: (0, 0)}  # fmt: skip
+    given = {
+        "session": SimpleNamespace(train=few, stand_in=True),
+        "test": few,
+        "net": None,
+        "dense": torch.randn(128, 50, 10),
+        "scale": SimpleNamespace(deviation=1),
+        "mean_at_corners": lambda *given: (0, 0),
+    }
     jumps = run_cells("def batch_jumps", **given)["batch_jumps"]
     spread = float(common[0].std(unbiased=False))
     assert jumps(common, 1) == pytest.approx(spread / 8, rel=0.1)

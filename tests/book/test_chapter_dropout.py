@@ -79,10 +79,13 @@ def test_both_rules_by_hand_are_the_librarys(kind: str, p: float) -> None:
 
 def test_matched_weights_and_rates_make_both_kinds_learn_alike() -> None:
     given = {
-        "DropoutNetConfig": DropoutNetConfig, "PaperSGD": PaperSGD, "seed_dropout": seed_dropout,
-        "train_step": train_step, "labels": torch.arange(16) % 10,
+        "DropoutNetConfig": DropoutNetConfig,
+        "PaperSGD": PaperSGD,
+        "seed_dropout": seed_dropout,
+        "train_step": train_step,
+        "labels": torch.arange(16) % 10,
         "batch": 64 * torch.randn(16, 3, 24, 24, dtype=torch.float64),
-    }  # fmt: skip
+    }
     made = run_cells("def losses", **given)  # the cell asserts that they do
     assert made["of_2012"][0] == pytest.approx(float(made["matched"][0]), rel=1e-12)
     assert not torch.allclose(made["of_2012"], made["as_it_was"], rtol=1e-3)

@@ -43,8 +43,17 @@ def given(prepared: Path, tmp_path: Path) -> dict[str, Any]:
     scale = recipe.make_scale(train)
     augment = recipe.make_augmentation(scale, train.color_pca, number=1)
     session = SimpleNamespace(device=torch.device("cpu"), threads=1)
-    return {"train": train, "val": val, "HERE": HERE, "START_2012": START_2012, "named": named, "scale": scale,
-            "augment": augment, "scratch": SimpleNamespace(path=tmp_path), "session": session}  # fmt: skip
+    return {
+        "train": train,
+        "val": val,
+        "HERE": HERE,
+        "START_2012": START_2012,
+        "named": named,
+        "scale": scale,
+        "augment": augment,
+        "scratch": SimpleNamespace(path=tmp_path),
+        "session": session,
+    }
 
 
 def test_the_steps_of_a_run_are_those_of_the_text(capsys: pytest.CaptureFixture) -> None:
@@ -94,8 +103,9 @@ def test_the_counters_are_the_rules(given: dict) -> None:
 def test_the_recorded_runs_from_the_texts_start_begin_late_as_the_text_says() -> None:
     rows: list[list[str]] = []
     figures: list = []
-    shown = SimpleNamespace(table=lambda found, **_: rows.extend(found), show=lambda fig, **_: figures.append(fig),
-                            lines=nb.lines)  # fmt: skip
+    shown = SimpleNamespace(
+        table=lambda found, **_: rows.extend(found), show=lambda fig, **_: figures.append(fig), lines=nb.lines
+    )
     toy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     CHAPTER.run("by_start = {", "def first_drop(", nb=shown, toy=toy, DropsOnPlateau=DropsOnPlateau)
     assert sum(len(line.get_xdata()) == 20 for line in figures[0].axes[0].lines) == 6, "three runs from each start"
@@ -158,25 +168,41 @@ def test_the_checker_passes_the_solution_and_knows_the_usual_slips(capsys: pytes
     assert not check(made["of_the_last"], made["reference"], made["cases"], hints=hints)
     assert "look at all losses" in capsys.readouterr().out
     wrong = {"stuck": "learns"}
-    assert not check(lambda *a: wrong.get(made["reference"](*a), made["reference"](*a)), made["reference"],
-                     made["cases"], hints=hints)  # fmt: skip
+    assert not check(
+        lambda *a: wrong.get(made["reference"](*a), made["reference"](*a)),
+        made["reference"],
+        made["cases"],
+        hints=hints,
+    )
     assert "1 - 1/n" in capsys.readouterr().out
 
 
 CURVE = {
-    "passes": [1, 2, 3, 4, 5], "pass_error": [0.9, 0.8, 0.7, 0.6, 0.6], "loss": [2.3, 2.0, 1.9, 1.2, 1.1],
-    "validation_error": [0.8, 0.7, 0.75, 0.5, 0.52], "rate": [0.01, 0.01, 0.01, 0.001, 1e-4],
-}  # fmt: skip
+    "passes": [1, 2, 3, 4, 5],
+    "pass_error": [0.9, 0.8, 0.7, 0.6, 0.6],
+    "loss": [2.3, 2.0, 1.9, 1.2, 1.1],
+    "validation_error": [0.8, 0.7, 0.75, 0.5, 0.52],
+    "rate": [0.01, 0.01, 0.01, 0.001, 1e-4],
+}
 TIMING = {"lowest": 90.0, "highest": 110.0}
 LADDER = {
     "rungs": [
-        {"name": "naive", "images_per_second": {"median": 100.0, **TIMING}, "step_alone": {"median": 150.0},
-         "share_of_roofline": 0.25},
-        {"name": "+ ours", "images_per_second": {"median": 240.0, **TIMING}, "step_alone": {"median": 260.0},
-         "share_of_roofline": 0.6},
+        {
+            "name": "naive",
+            "images_per_second": {"median": 100.0, **TIMING},
+            "step_alone": {"median": 150.0},
+            "share_of_roofline": 0.25,
+        },
+        {
+            "name": "+ ours",
+            "images_per_second": {"median": 240.0, **TIMING},
+            "step_alone": {"median": 260.0},
+            "share_of_roofline": 0.6,
+        },
     ],
-    "beside": {"torchvision's": {"median": 50.0, **TIMING}}, "peaks": {"float32": {"operations": 2e11, "bytes": 1e10}},
-}  # fmt: skip
+    "beside": {"torchvision's": {"median": 50.0, **TIMING}},
+    "peaks": {"float32": {"operations": 2e11, "bytes": 1e10}},
+}
 FEED = {"images_per_second": {"mapped": {"median": 1234.4, **TIMING}}}
 
 
@@ -189,20 +215,38 @@ def records_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def put_whole(root: Path, seeds: int = 1, top5: float | None = 0.2) -> None:
     """A record of the full recipe with so many seeds, all of one curve."""
     views = {"centre": [top5] * seeds, "ten": [top5] * seeds}
-    result = {"complete": True, "seeds": list(range(seeds)), "rate": 0.01, "training_error": [0.25] * seeds,
-              "test_error": [0.5 + 0.02 * seed for seed in range(seeds)], "views_error": {"ten": [0.45] * seeds},
-              "top5_error": views}  # fmt: skip
+    result = {
+        "complete": True,
+        "seeds": list(range(seeds)),
+        "rate": 0.01,
+        "training_error": [0.25] * seeds,
+        "test_error": [0.5 + 0.02 * seed for seed in range(seeds)],
+        "views_error": {"ten": [0.45] * seeds},
+        "top5_error": views,
+    }
     curves = [{"seed": seed, "pilot": False, "curve": CURVE} for seed in range(seeds)]
-    put(root, tiny_imagenet.NAME, f"{tiny_imagenet.EXPERIMENT.sizes[-1].name}_paper", result, result["seeds"],
-        curves=curves, claims=["C21"], configuration={"classes": list("abcdefghij")})  # fmt: skip
+    put(
+        root,
+        tiny_imagenet.NAME,
+        f"{tiny_imagenet.EXPERIMENT.sizes[-1].name}_paper",
+        result,
+        result["seeds"],
+        curves=curves,
+        claims=["C21"],
+        configuration={"classes": list("abcdefghij")},
+    )
 
 
 def recorded_cells(*more: str, **given: Any) -> tuple[list, list, dict[str, Any]]:
     """What the cells about recorded runs show: the rows of tables, the figures; and what they define."""
     tables: list = []
     figures: list = []
-    shown = SimpleNamespace(table=lambda rows, **named: tables.append((rows, named)), lines=nb.lines,
-                            show=lambda fig, **_: figures.append(fig), slider=lambda *_, **__: None)  # fmt: skip
+    shown = SimpleNamespace(
+        table=lambda rows, **named: tables.append((rows, named)),
+        lines=nb.lines,
+        show=lambda fig, **_: figures.append(fig),
+        slider=lambda *_, **__: None,
+    )
     return tables, figures, CHAPTER.run("def drops_of(curve)", *more, nb=shown, **given)
 
 
@@ -225,9 +269,10 @@ def test_drops_part_the_passes_into_stages(records_here: Path) -> None:
     tables, figures, made = recorded_cells(*WHOLE)
     assert made["drops_of"](CURVE) == [3, 4] and made["keys"] == [made["whole"].key]
     assert tables[0][0] == [
-        [0, "0.01", "1 to 3", "1.900", "70.0%"], [0, "0.001", "4 to 4", "1.200", "50.0%"],
+        [0, "0.01", "1 to 3", "1.900", "70.0%"],
+        [0, "0.001", "4 to 4", "1.200", "50.0%"],
         [0, "0.0001", "5 to 5", "1.100", "50.0%"],
-    ]  # fmt: skip
+    ]
     assert tables[2][0][-2][2] == "5 passes, 2 drops"
     training, validation, *drops = figures[0].axes[0].lines
     assert list(validation.get_ydata()) == pytest.approx([80, 70, 75, 50, 52])
@@ -257,9 +302,10 @@ def test_a_gpus_bench_comes_first_and_is_told_beside_its_first_rung(records_here
     assert made["ladder"]["run"] == "train_cuda" and made["peak"].balance == 20
     assert shown["records"] == ["bench/train_cuda"] and "some CPU" in shown["caption"]
     assert rungs == [
-        ["naive", "100.0", "1.00", "150.0", "25%"], ["+ ours", "240.0", "2.40", "260.0", "60%"],
+        ["naive", "100.0", "1.00", "150.0", "25%"],
+        ["+ ours", "240.0", "2.40", "260.0", "60%"],
         ["torchvision's", "50.0", "0.50", "-", "-"],
-    ]  # fmt: skip
+    ]
     assert feeds == [["mapped", "1,234", "90 to 110"]]
     source = next(cell for cell in CHAPTER.sources("code") if "fastest = max(" in cell)
     known: dict[str, Any] = {"ladder": made["ladder"], "speeds": []}

@@ -131,8 +131,11 @@ def test_the_table_of_doses_has_the_recipes_of_the_study_and_the_records(given: 
     by_decay = {name: SimpleNamespace(rate=0.01) for name in full.DECAYS}
     CHAPTER.run("def dose(decay", "treated = {", nb=shown, full=full, by_decay=by_decay, **given)
     assert [rows[f"registered study: {decay}"][:2] for decay in ("0", "0.0005", "0.005", "0.02")] == [
-        ["8,775", "0.000"], ["8,775", "0.030"], ["8,775", "0.303"], ["8,775", "1.211"],
-    ]  # fmt: skip
+        ["8,775", "0.000"],
+        ["8,775", "0.030"],
+        ["8,775", "0.303"],
+        ["8,775", "1.211"],
+    ]
     assert rows["CIFAR-10, recorded: 0.0005"][:2] == ["3,120", "0.011"]
     assert rows["the paper"][0] == "910,819" and float(rows["the paper"][1]) == pytest.approx(1.4, abs=0.01)
     text = next(cell for cell in CHAPTER.sources("markdown") if "has a dose of 1.4" in cell)

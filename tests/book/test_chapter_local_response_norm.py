@@ -171,8 +171,11 @@ def test_the_learned_norm_begins_as_the_norm_that_it_replaces() -> None:
 
 
 # What the chapter says of the released files, held to the networks that stand for them.
-FILES = {"13%": ConvLocalConfig("none"), "11%, first version": ConvLocalConfig("lrn average"),
-         "11%, as it stayed": lrn_cifar10.RELEASED}  # fmt: skip
+FILES = {
+    "13%": ConvLocalConfig("none"),
+    "11%, first version": ConvLocalConfig("lrn average"),
+    "11%, as it stayed": lrn_cifar10.RELEASED,
+}
 
 
 def markdown_table(first_row: str) -> dict[str, dict[str, str]]:
@@ -185,8 +188,11 @@ def markdown_table(first_row: str) -> dict[str, dict[str, str]]:
 def norms_of(config: ConvLocalConfig) -> list[tuple[LocalResponseNorm, str]]:
     """The response norms of such a network, each with its place beside the pooling."""
     layers = ConvLocalNet(config, seed=0).layers
-    return [(layer, "after the pooling" if isinstance(layers[place - 1], nn.MaxPool2d) else "before the pooling")
-            for place, layer in enumerate(layers) if isinstance(layer, LocalResponseNorm)]  # fmt: skip
+    return [
+        (layer, "after the pooling" if isinstance(layers[place - 1], nn.MaxPool2d) else "before the pooling")
+        for place, layer in enumerate(layers)
+        if isinstance(layer, LocalResponseNorm)
+    ]
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -221,22 +227,37 @@ def test_the_11_per_cent_file_has_the_constants_of_the_big_table() -> None:
 
 
 def fake_record(run: str, error: float) -> VariantResult:
-    result = {"seeds": [0, 1], "test_error": [error, error + 0.002], "training_error": [error - 0.1, error - 0.101],
-              "rate": 0.001, "complete": True}  # fmt: skip
-    return VariantResult({"experiment": lrn_cifar10.NAME, "run": run, "result": result, "configuration": {},
-                          "dataset": {"test_images": 10_000}})  # fmt: skip
+    result = {
+        "seeds": [0, 1],
+        "test_error": [error, error + 0.002],
+        "training_error": [error - 0.1, error - 0.101],
+        "rate": 0.001,
+        "complete": True,
+    }
+    return VariantResult(
+        {
+            "experiment": lrn_cifar10.NAME,
+            "run": run,
+            "result": result,
+            "configuration": {},
+            "dataset": {"test_images": 10_000},
+        }
+    )
 
 
 @pytest.mark.parametrize("best", [lrn_cifar10.LONG, lrn_cifar10.MIDDLE, lrn_cifar10.SHORT], ids=lambda part: part.name)
 def test_the_recorded_tables_are_of_the_longest_part_and_say_which(best: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is labelled, and positive numbers mean lower with the norm."""
     order = lrn_cifar10.RECORDED
-    there = {part.name for part in order[order.index(best):]}  # fmt: skip
+    there = {part.name for part in order[order.index(best) :]}
 
     def results_of(name: str, parts: Sequence[str], variants: Iterable[str]) -> dict[str, VariantResult]:
         part = next(part for part in order if part.name in parts and part.name in there)
-        return {one: fake_record(f"{part.name}_{one}", 0.3 if one == "none" else 0.25)
-                for one in variants if one in part.variants}  # fmt: skip
+        return {
+            one: fake_record(f"{part.name}_{one}", 0.3 if one == "none" else 0.25)
+            for one in variants
+            if one in part.variants
+        }
 
     monkeypatch.setattr(results, "results_of", results_of)
     tables = []

@@ -60,8 +60,15 @@ def test_the_papers_maps() -> None:
     through = run_cells("def sizes_through", nb=SILENT)["sizes_through"]
     windows = [Window(11, 4, rounding="ceil"), Window(3, 2), Window(5, 1, 2), Window(3, 2), Window(3, 1, 1)]
     assert through(224, [*windows, Window(3, 1, 1), Window(3, 1, 1), Window(3, 2)]) == [
-        55, 27, 27, 13, 13, 13, 13, 6,
-    ]  # fmt: skip
+        55,
+        27,
+        27,
+        13,
+        13,
+        13,
+        13,
+        6,
+    ]
     without_overlap = [Window(2, 2) if window == Window(3, 2) else window for window in windows]
     assert through(224, without_overlap) == through(224, windows)
 
@@ -135,8 +142,14 @@ def test_answers_are_counted_where_they_change() -> None:
 
 def other_windows(first: torch.Tensor) -> dict:
     """What the cell on other windows defines."""
-    return run_cells("def pooled_by", first=first, measure=measure, changes=lambda _: [0, 0, 0], lost=lambda _: 0,
-                     photographs=type("Named", (), {"name": "noise"}))  # fmt: skip
+    return run_cells(
+        "def pooled_by",
+        first=first,
+        measure=measure,
+        changes=lambda _: [0, 0, 0],
+        lost=lambda _: 0,
+        photographs=type("Named", (), {"name": "noise"}),
+    )
 
 
 def test_neighbouring_averages_of_noise_are_alike_by_what_they_share() -> None:

@@ -27,8 +27,15 @@ PHOTOS = photographs()
 PCA = ColorPCA.fit(PHOTOS.images)
 LIGHTING = PCALighting(PCA)
 IMAGE = PHOTOS.images[0].float()
-chapter = Chapter("pca_lighting", session=SimpleNamespace(photographs=PHOTOS), photographs=PHOTOS, pca=PCA,
-                  PCALighting=PCALighting, lighting=LIGHTING, image=IMAGE)  # fmt: skip
+chapter = Chapter(
+    "pca_lighting",
+    session=SimpleNamespace(photographs=PHOTOS),
+    photographs=PHOTOS,
+    pca=PCA,
+    PCALighting=PCALighting,
+    lighting=LIGHTING,
+    image=IMAGE,
+)
 run_cells = chapter.run
 
 
@@ -101,9 +108,11 @@ def test_the_solutions_colour_is_the_librarys_and_its_wrong_neighbours_are_told_
         (lambda v, p, a: p.T @ (a * v.sqrt()), "columns of the matrix, not its rows"),
         (lambda v, p, a: p @ v.sqrt() * a, "belongs to an axis"),
     ):
-        hints = [(lambda v, p, a: p @ (a * v), "that is the eigenvalue: the paper's text, not the code"),
-                 (lambda v, p, a: p.T @ (a * v.sqrt()), "the axes are the columns of the matrix, not its rows"),
-                 (lambda v, p, a: p @ v.sqrt() * a, "each alpha belongs to an axis, not to a colour")]  # fmt: skip
+        hints = [
+            (lambda v, p, a: p @ (a * v), "that is the eigenvalue: the paper's text, not the code"),
+            (lambda v, p, a: p.T @ (a * v.sqrt()), "the axes are the columns of the matrix, not its rows"),
+            (lambda v, p, a: p @ v.sqrt() * a, "each alpha belongs to an axis, not to a colour"),
+        ]
         assert not nb.check(wrong, names["reference"], names["cases"], tol=1e-5, hints=hints)
         assert said in capsys.readouterr().out
 

@@ -83,8 +83,10 @@ def test_by_depth_draws_the_asked_number_of_each_layer(book_style) -> None:  # n
 
 
 def test_a_sweep_shows_passes_or_a_dash_and_says_what_diverged() -> None:
-    sweep = [{"rate": 0.01, "target_passes": 9.5, "lowest_error": 0.2499},
-             {"rate": 0.1, "target_passes": None, "lowest_error": None}]  # fmt: skip
+    sweep = [
+        {"rate": 0.01, "target_passes": 9.5, "lowest_error": 0.2499},
+        {"rate": 0.1, "target_passes": None, "lowest_error": None},
+    ]
     done = {"relu": SimpleNamespace(record={"result": {"sweep": sweep}}, key="")}
     rows = run_cells('["sweep"]', nb=shown(), done=done, called=CALLED, keys_of=keys_of)["rows"]
     assert rows == [["ReLU", "0.01", "9.5", "25.0%"], ["ReLU", "0.1", "-", "diverged"]]

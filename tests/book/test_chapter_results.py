@@ -150,8 +150,16 @@ def test_the_easy_exercise(capsys: pytest.CaptureFixture) -> None:
 
 def test_every_recorded_cell_runs_whatever_is_recorded(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
     """With no record at all, and with one seed of two variants: the cells read what is there and say what is not."""
-    needles = ("draw_effects(rows)", "findings = {name: asked", "whole, rows = described", "nearest = {",
-               "base = loaded", "def draw_averages", "groups = {}", "flattery = {")  # fmt: skip
+    needles = (
+        "draw_effects(rows)",
+        "findings = {name: asked",
+        "whole, rows = described",
+        "nearest = {",
+        "base = loaded",
+        "def draw_averages",
+        "groups = {}",
+        "flattery = {",
+    )
     monkeypatch.setattr(records, "recorded_root", lambda: tmp_path)
     known = {"AlexNetConfig": AlexNetConfig, "mean_and_spread": mean_and_spread}
     assert CHAPTER.run(*needles, **known)["groups"].keys() == {"not yet run"}
@@ -176,8 +184,9 @@ def test_with_nothing_recorded_the_figure_and_the_tables_say_so(
 def recorded_cells() -> tuple[list, list]:
     """The rows of the figure of effects, and the calls that show "ours, nearest to Tables 1 and 2"."""
     tables: list = []
-    shown = SimpleNamespace(table=lambda *rows, **named: tables.append((rows, named)), show=lambda *a, **k: None,
-                            lines=nb.lines)  # fmt: skip
+    shown = SimpleNamespace(
+        table=lambda *rows, **named: tables.append((rows, named)), show=lambda *a, **k: None, lines=nb.lines
+    )
     made = CHAPTER.run("draw_effects(rows)", nb=shown)
     CHAPTER.run("nearest = {", nb=shown, study=made["study"], records=records, mean_and_spread=mean_and_spread)
     return made["rows"], tables
@@ -248,8 +257,14 @@ def test_an_effect_is_seen_the_sooner_the_larger_and_the_more_seeds() -> None:
 def test_the_sliders_draw_bells_and_shares_that_are_found() -> None:
     drawn: list = []
     shown = SimpleNamespace(lines=nb.lines, slider=lambda draw, *a, **k: drawn.append(draw))
-    CHAPTER.run("def two_bells", "def found_with", nb=shown, BY_NET=BY_NET, sampling_error=sampling_error,
-                apart_error=apart_error)  # fmt: skip
+    CHAPTER.run(
+        "def two_bells",
+        "def found_with",
+        nb=shown,
+        BY_NET=BY_NET,
+        sampling_error=sampling_error,
+        apart_error=apart_error,
+    )
     bells, found = (draw(number).axes[0] for draw, number in zip(drawn, (500, 3), strict=True))
     heights, deviation = bells.lines[0].get_ydata(), 100 * sampling_error(BY_NET["145"].top1, 500)
     across = bells.lines[0].get_xdata()

@@ -47,14 +47,31 @@ def test_codes_of_features_and_of_pixels_stand_beside_random_planes() -> None:
     base, pixels = (torch.randn(100, 8, generator=generator) + torch.tensor(labels)[:, None] for _ in range(2))
     methods = {"features": nearest(base.numpy(), base.numpy(), 10), "pixels": nearest(pixels.numpy(), base.numpy(), 10)}
     made = CHAPTER.run(
-        "def codes_of", "lines[f", nb=book, base=base, asked=base, train=None, val=None,
-        all_pixels=lambda images: pixels.numpy(), labels=labels, wanted=labels, methods=methods, few=None,
-        fit_autoencoder=fit_autoencoder, HammingIndex=HammingIndex, precision_at=precision_at, chance=chance,
-    )  # fmt: skip
+        "def codes_of",
+        "lines[f",
+        nb=book,
+        base=base,
+        asked=base,
+        train=None,
+        val=None,
+        all_pixels=lambda images: pixels.numpy(),
+        labels=labels,
+        wanted=labels,
+        methods=methods,
+        few=None,
+        fit_autoencoder=fit_autoencoder,
+        HammingIndex=HammingIndex,
+        precision_at=precision_at,
+        chance=chance,
+    )
     names = ["autoencoder", "planes"]
     drawn = [text.get_text() for text in shown[0].legends[0].get_texts()]
-    assert drawn == [*(f"features: {one}" for one in names), "features themselves",
-                     *(f"pixels: {one}" for one in names), "pixels themselves"]  # fmt: skip
+    assert drawn == [
+        *(f"features: {one}" for one in names),
+        "features themselves",
+        *(f"pixels: {one}" for one in names),
+        "pixels themselves",
+    ]
     *lines, level = shown[0].axes[0].lines
     assert all(line.get_markevery() == 1 for line in lines), "a line of one point is its mark alone"
     assert [list(line.get_xdata()) for line in lines[:3]] == [[2, 8, 32], [2, 8, 32], [32]]
@@ -84,8 +101,15 @@ def tables_of() -> list[list]:
 def put_precision(root: Path, precision: dict[str, dict[str, list[float]]], seeds: list[int]) -> None:
     sizes = {name: 4096 * 4 if name in ("features", "pixels") else 8 for name in precision}
     result = {"complete": True, "seeds": seeds, "chance": 0.1, "bytes": sizes, "precision": precision}
-    put(root, "binary-codes", "10-classes-64-pixels-20-passes_retrieval", result, seeds, claims=["C29", "C30"],
-        test_images=500)  # fmt: skip
+    put(
+        root,
+        "binary-codes",
+        "10-classes-64-pixels-20-passes_retrieval",
+        result,
+        seeds,
+        claims=["C29", "C30"],
+        test_images=500,
+    )
 
 
 def test_without_records_the_tables_have_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,8 +120,9 @@ def test_without_records_the_tables_have_no_rows(tmp_path: Path, monkeypatch: py
 
 def test_what_is_recorded_is_read_by_method_and_chance_is_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "recorded_root", lambda: tmp_path)
-    coded = [f"{of}, {bits} bits{how}" for of in ("features", "pixels") for bits in read.BITS
-             for how in ("", " by planes")]  # fmt: skip
+    coded = [
+        f"{of}, {bits} bits{how}" for of in ("features", "pixels") for bits in read.BITS for how in ("", " by planes")
+    ]
     precision = {name: {k: [0.40, 0.42, 0.44] for k in ("1", "5", "10", "50")} for name in ("features", *coded)}
     precision["features"] = {"1": [0.5, 0.6, 0.7], "5": [0.4] * 3, "10": [0.4] * 3, "50": [0.4] * 3}
     precision["features, 64 bits"]["10"] = [0.38, 0.39, 0.43]

@@ -96,5 +96,7 @@ def test_the_plan_shows_its_code_and_follows_the_records(tmp_path: Path) -> None
 def plan_tables(folder: Path) -> list[list[list[str]]]:
     """The four tables of the plan's page: a list of rows, each of its cells' words."""
     drawn = BeautifulSoup((folder / "html" / "evidence.html").read_text(encoding="utf-8"), "html.parser")
-    return [[[words(cell) for cell in row.select("td")] for row in each.select("tbody tr")]
-            for each in drawn.select("table.study-table")]  # fmt: skip
+    return [
+        [[words(cell) for cell in row.select("td")] for row in each.select("tbody tr")]
+        for each in drawn.select("table.study-table")
+    ]

@@ -21,8 +21,22 @@ def checked(folder: Path, *sources: str) -> subprocess.CompletedProcess:
     cells = [new_code_cell(source, execution_count=number) for number, source in enumerate(sources, 1)]
     nbformat.write(new_notebook(cells=cells), folder / "toy.ipynb")
     (folder / "conftest.py").write_text((BOOK / "conftest.py").read_text())
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(folder), "-c", "/dev/null",
-               "-rN", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=2", "toy.ipynb"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        "-c",
+        "/dev/null",
+        "-rN",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=2",
+        "toy.ipynb",
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder)
 
 

@@ -22,7 +22,7 @@ WRONG = {
     "console error: no kernel": '<script>console.error("no kernel")</script>',
     "404": '<script src="missing.js"></script>',
     "formula left as raw TeX": '<span class="math">\\(x^2\\)</span>',
-    "broken formula": '<mjx-container><mjx-merror>Math input error</mjx-merror></mjx-container>',
+    "broken formula": "<mjx-container><mjx-merror>Math input error</mjx-merror></mjx-container>",
     "raw TeX in the text: so $$": "<p>so $$ y = x $$ holds</p>",
     "raw TeX in the text: half": "<p>half is \\frac{1}{2}</p>",
     "image without alternative text": f'<img src="{PIXEL}">',

@@ -125,8 +125,14 @@ def test_few_test_images_decide_nothing_however_alike_the_seeds_are(tmp_path: Pa
 
 def test_how_few_the_test_images_are_is_nothing_to_the_training_error(tmp_path: Path) -> None:
     part, training = "biases-10000-images-20-passes-text", {"bias-1": [0.3, 0.3, 0.3], "bias-0": [0.31, 0.31, 0.3101]}
-    put_variants(tmp_path, "learning-cifar10", part, {"bias-1": [0.3, 0.3, 0.3], "bias-0": [0.31, 0.31, 0.3101]},
-                 training=training, test_images=500)  # fmt: skip
+    put_variants(
+        tmp_path,
+        "learning-cifar10",
+        part,
+        {"bias-1": [0.3, 0.3, 0.3], "bias-0": [0.31, 0.31, 0.3101]},
+        training=training,
+        test_images=500,
+    )
     deciding = claims.judge("C20", tmp_path).deciding
     assert deciding.verdict is Verdict.IN_DIRECTION and "upper limit" not in deciding.why
 
@@ -188,8 +194,14 @@ def test_the_study_is_judged_image_by_image(tmp_path: Path, claim: str, variant:
 
 
 def test_gaps_factors_and_training_errors_of_the_study(tmp_path: Path) -> None:
-    learned = {"paper": [0.30] * 6, "no-crops": [0.05] * 6, "halving": [0.10] * 6, "pool-2-2": [0.30] * 6,
-               "decay-0": [0.32, 0.33, 0.325], "decay-0.02": [0.30, 0.31, 0.305]}  # fmt: skip
+    learned = {
+        "paper": [0.30] * 6,
+        "no-crops": [0.05] * 6,
+        "halving": [0.10] * 6,
+        "pool-2-2": [0.30] * 6,
+        "decay-0": [0.32, 0.33, 0.325],
+        "decay-0.02": [0.30, 0.31, 0.305],
+    }
     errors = {name: BASE[: len(each)] for name, each in learned.items()}
     quick = {"halving": [3.9, 3.0, 2.0, 1.5], "biases-0": [3.9, 3.8, 3.6, 3.4]}
     put_study(tmp_path, errors | {"biases-0": BASE}, training=learned | {"biases-0": [0.3] * 6}, losses=quick)
@@ -253,9 +265,15 @@ def test_a_question_asks_of_variants_that_are_run() -> None:
     assert set(evidence.VARIANTS) - asked == {"decay-0.005"}, "a dose between, for the figure"
 
 
-@pytest.mark.parametrize("values, level, expected", [
-    ([3.9, 3.0, 2.0], 2.5, 2.5), ([2.0, 1.0, 0.5], 2.5, 1.0), ([3.9, 3.8, 3.7], 2.5, 3.0), ([3.0, 2.5, 2.0], 2.5, 2.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "values, level, expected",
+    [
+        ([3.9, 3.0, 2.0], 2.5, 2.5),
+        ([2.0, 1.0, 0.5], 2.5, 1.0),
+        ([3.9, 3.8, 3.7], 2.5, 3.0),
+        ([3.0, 2.5, 2.0], 2.5, 2.0),
+    ],
+)
 def test_passes_until_a_level_lie_between_passes(values: list, level: float, expected: float) -> None:
     curve = {"passes": [1, 2, 3], "loss": values}
     assert evidence_results.passes_until(curve, "loss", level) == pytest.approx(expected)

@@ -53,8 +53,12 @@ def test_columns_that_always_meet_stand_beside_as_the_control(tmp_path: Path) ->
 
 
 def test_retrieval_is_judged_by_how_much_more_is_of_the_querys_class(tmp_path: Path) -> None:
-    found = {"features": [0.5, 0.51, 0.52], "pixels": [0.2, 0.21, 0.2], "features, 256 bits": [0.4, 0.41, 0.43],
-             "pixels, 256 bits": [0.4, 0.42, 0.41]}  # fmt: skip
+    found = {
+        "features": [0.5, 0.51, 0.52],
+        "pixels": [0.2, 0.21, 0.2],
+        "features, 256 bits": [0.4, 0.41, 0.43],
+        "pixels, 256 bits": [0.4, 0.42, 0.41],
+    }
     put_retrieval(tmp_path, found)
     c29, c30 = (claims.judge(name, tmp_path) for name in ("C29", "C30"))
     assert c29.verdict is Verdict.IN_DIRECTION and c29.deciding.figure.startswith("+30.67 points (")
@@ -70,8 +74,12 @@ def test_random_planes_stand_beside_the_autoencoder(tmp_path: Path) -> None:
     beside = claims.judge("C30", tmp_path).findings[2]
     assert not beside.decides and "finds more than random planes at 1 of 3 lengths. Where" in beside.why
     assert beside.figure == "64 bits 40.0% and 40.0%; 128 bits 40.0% and 40.0%; 256 bits 42.0% and 40.0%"
-    found = {"features": [0.5] * 3, "pixels": [0.2] * 3, "features, 256 bits": [0.38, 0.39, 0.37],
-             "pixels, 256 bits": [0.3] * 3}  # fmt: skip
+    found = {
+        "features": [0.5] * 3,
+        "pixels": [0.2] * 3,
+        "features, 256 bits": [0.38, 0.39, 0.37],
+        "pixels, 256 bits": [0.3] * 3,
+    }
     put_retrieval(tmp_path, found)
     beside = claims.judge("C30", tmp_path).findings[2]
     assert "at 0 of 3 lengths; its effect at 256 bits is -2.00 points (" in beside.why, "better is positive"

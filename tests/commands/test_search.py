@@ -39,16 +39,20 @@ def folder(tmp_path: Path) -> Path:
 def index_of(folder: Path, net: FeatureNet, **options) -> tuple[PhotoIndex, int]:  # noqa: ANN003
     """The index, and how many photographs had to be read for it."""
     read = [0]
-    index = PhotoIndex.brought_up_to_date(
-        folder, net, report=lambda done, of: read.__setitem__(0, done), **options
-    )
+    index = PhotoIndex.brought_up_to_date(folder, net, report=lambda done, of: read.__setitem__(0, done), **options)
     return index, read[0]
 
 
 def test_an_index_has_each_photographs_features_and_names_the_broken(folder: Path, net: FeatureNet) -> None:
     index, read = index_of(folder, net)
-    assert read == 7 and [photo.path for photo in index.photos] == ["a/0.png", "a/2.png", "a/4.png", "b/1.png",
-                                                                    "b/3.png", "b/5.png"]  # fmt: skip
+    assert read == 7 and [photo.path for photo in index.photos] == [
+        "a/0.png",
+        "a/2.png",
+        "a/4.png",
+        "b/1.png",
+        "b/3.png",
+        "b/5.png",
+    ]
     assert [(photo.path, bool(photo.broken)) for photo in index.broken] == [("cut.jpg", True)]
     image = photo_index.decoded(folder / "b" / "3.png", net.side)
     expected = features_of(net.net, net.scale, image[None]).numpy()[0]
@@ -63,8 +67,14 @@ def test_only_what_has_changed_is_read_again(folder: Path, net: FeatureNet) -> N
     photograph(folder / "a" / "new.png", 9)
     (folder / "b" / "1.png").unlink()
     after, read = index_of(folder, net)
-    assert read == 2 and [photo.path for photo in after.photos] == ["a/0.png", "a/2.png", "a/4.png", "a/new.png",
-                                                                    "b/3.png", "b/5.png"]  # fmt: skip
+    assert read == 2 and [photo.path for photo in after.photos] == [
+        "a/0.png",
+        "a/2.png",
+        "a/4.png",
+        "a/new.png",
+        "b/3.png",
+        "b/5.png",
+    ]
     assert np.array_equal(after.features[[0, 2, 4, 5]], before.features[[0, 2, 4, 5]])
     assert not np.array_equal(after.features[1], before.features[1])
     (folder / "b" / "3.png").unlink()

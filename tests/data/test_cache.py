@@ -107,8 +107,10 @@ def test_no_place_for_the_cache_warns_and_goes_on(tree, monkeypatch):
 
 def test_killed_write_leaves_no_half_cache(tree):
     """The process dies, as by a power cut, when the bytes are written but the file has not got its name."""
-    code = ("import os, signal, sys\nfrom alexnet_lib.data.cifar10 import load_cifar10\n"
-            "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)\nload_cifar10('train', sys.argv[1])")
+    code = (
+        "import os, signal, sys\nfrom alexnet_lib.data.cifar10 import load_cifar10\n"
+        "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)\nload_cifar10('train', sys.argv[1])"
+    )
     assert subprocess.run([sys.executable, "-c", code, str(tree)]).returncode == -signal.SIGKILL
     assert not cache_file(tree).exists()
     left = list((tree / ".alexnet_cache").iterdir())

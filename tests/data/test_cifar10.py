@@ -52,18 +52,26 @@ def test_labels_of_data_say_what_it_is(tree):
     assert train.label == "part of CIFAR-10, 20 training images"
     assert load_cifar10("test", tree).label == "part of CIFAR-10, 10 test images"
     assert train.provenance() == {
-        "name": "part of CIFAR-10", "split": "train", "source": "image files, photos/{train,test}/<class>/",
-        "checksum": train.checksum, "images": 20, "classes": list(CIFAR10_CLASSES), "stand_in": False,
+        "name": "part of CIFAR-10",
+        "split": "train",
+        "source": "image files, photos/{train,test}/<class>/",
+        "checksum": train.checksum,
+        "images": 20,
+        "classes": list(CIFAR10_CLASSES),
+        "stand_in": False,
     }
 
 
-@pytest.mark.parametrize(("train", "test", "suffix", "name"), [
-    (5000, 1000, "png", "CIFAR-10"),
-    (5000, 1000, "jpg", "CIFAR-10 (JPEG copy)"),
-    (5000, 999, "jpg", "part of CIFAR-10 (JPEG copy)"),
-    (4000, 1000, "png", "part of CIFAR-10"),
-    (5001, 1000, "png", "photos"),
-])
+@pytest.mark.parametrize(
+    ("train", "test", "suffix", "name"),
+    [
+        (5000, 1000, "png", "CIFAR-10"),
+        (5000, 1000, "jpg", "CIFAR-10 (JPEG copy)"),
+        (5000, 999, "jpg", "part of CIFAR-10 (JPEG copy)"),
+        (4000, 1000, "png", "part of CIFAR-10"),
+        (5001, 1000, "png", "photos"),
+    ],
+)
 def test_name_of_a_tree_by_its_classes_and_counts(tmp_path, train, test, suffix, name):
     class Entry:
         def __init__(self, name):
@@ -71,8 +79,9 @@ def test_name_of_a_tree_by_its_classes_and_counts(tmp_path, train, test, suffix,
 
     found = ImageTree(tmp_path / "photos")
     found.__dict__["classes"] = CIFAR10_CLASSES
-    found.__dict__["files"] = {split: [[Entry(f"{i}.{suffix}") for i in range(n)]] * 10
-                               for split, n in (("train", train), ("test", test))}
+    found.__dict__["files"] = {
+        split: [[Entry(f"{i}.{suffix}") for i in range(n)]] * 10 for split, n in (("train", train), ("test", test))
+    }
     assert found.name("train", 10 * train) == name
 
 
@@ -162,14 +171,20 @@ class Malicious:
         return os.system, ("touch /tmp/alexnet_lib_was_here",)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (pickle.dumps(Malicious()), "asks for posix.system, which no CIFAR-10 batch needs"),
-    (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [3]})[:40], "cannot be read as a CIFAR-10 batch"),
-    (pickle.dumps([1]), "holds a list, not the dictionary"),
-    (pickle.dumps({b"data": np.zeros((1, 9), np.uint8), b"labels": [3]}), "does not hold rows of 3072 bytes"),
-    (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [3]}), "one label for each of its 2 images"),
-    (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [10]}), "a label outside 0 to 9"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (pickle.dumps(Malicious()), "asks for posix.system, which no CIFAR-10 batch needs"),
+        (
+            pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [3]})[:40],
+            "cannot be read as a CIFAR-10 batch",
+        ),
+        (pickle.dumps([1]), "holds a list, not the dictionary"),
+        (pickle.dumps({b"data": np.zeros((1, 9), np.uint8), b"labels": [3]}), "does not hold rows of 3072 bytes"),
+        (pickle.dumps({b"data": np.zeros((2, 3072), np.uint8), b"labels": [3]}), "one label for each of its 2 images"),
+        (pickle.dumps({b"data": np.zeros((1, 3072), np.uint8), b"labels": [10]}), "a label outside 0 to 9"),
+    ],
+)
 def test_bad_batch_is_refused_and_named(tmp_path, content, said):
     folder = write_batches(tmp_path / "cifar-10-batches-py", np.zeros((5, 3, 32, 32), np.uint8), [0, 1, 2, 3, 4])
     (folder / "data_batch_4").write_bytes(content)

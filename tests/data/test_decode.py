@@ -147,8 +147,11 @@ def test_skip_bad_leaves_out_the_broken_ones_alone(broken: Path, tmp_path: Path)
     preparation.prepare(broken, tmp_path / "set", side=24, jobs=2, images_per_shard=5, skip_bad=True)
     assert contents(tmp_path / "late") == contents(tmp_path / "set")
     skipped = index["splits"]["train"]["skipped"]
-    assert len(skipped) == 11 and skipped[0] == {"name": "train/n01440764/bad_00.JPEG", "label": 0,
-                                                 "reason": skipped[0]["reason"]}  # fmt: skip
+    assert len(skipped) == 11 and skipped[0] == {
+        "name": "train/n01440764/bad_00.JPEG",
+        "label": 0,
+        "reason": skipped[0]["reason"],
+    }
     assert [entry["train"] for entry in index["classes"]] == [3 + 4, 3 + 4, 3 + 3]
     assert index["splits"]["train"]["exif_turned"] == 1
     images = PreparedImages(tmp_path / "set")

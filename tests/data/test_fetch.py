@@ -190,10 +190,16 @@ def test_own_truncated_archive_is_refused_with_its_length(tmp_path, archive):
     assert (tmp_path / ARCHIVE).exists() and not (tmp_path / FOLDER).exists()
 
 
-@pytest.mark.parametrize("damage", [
-    lambda whole: whole[:3], lambda whole: whole[:600], lambda whole: whole[: len(whole) // 2],
-    lambda whole: whole[:10] + b"\xff" * 50 + whole[60:], lambda whole: b"<html>not found</html>",
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[:3],
+        lambda whole: whole[:600],
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[:10] + b"\xff" * 50 + whole[60:],
+        lambda whole: b"<html>not found</html>",
+    ],
+)
 def test_damaged_archive_is_not_unpacked_though_its_md5_be_right(tmp_path, archive, damage):
     content = damage(archive)
     (tmp_path / ARCHIVE).write_bytes(content)
@@ -208,11 +214,19 @@ def link(kind: bytes, name: str) -> tarfile.TarInfo:
     return member
 
 
-@pytest.mark.parametrize("bad", [
-    {"../escaped": b"x"}, {f"{FOLDER}/../../escaped": b"x"}, {"/tmp/escaped_alexnet": b"x"}, {f"{FOLDER}/..": b"x"},
-    {"link": link(tarfile.SYMTYPE, f"{FOLDER}/data_batch_9")}, {"link": link(tarfile.LNKTYPE, f"{FOLDER}/hard")},
-    {"link": link(tarfile.CHRTYPE, f"{FOLDER}/device")}, {"elsewhere/file": b"x"},
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"../escaped": b"x"},
+        {f"{FOLDER}/../../escaped": b"x"},
+        {"/tmp/escaped_alexnet": b"x"},
+        {f"{FOLDER}/..": b"x"},
+        {"link": link(tarfile.SYMTYPE, f"{FOLDER}/data_batch_9")},
+        {"link": link(tarfile.LNKTYPE, f"{FOLDER}/hard")},
+        {"link": link(tarfile.CHRTYPE, f"{FOLDER}/device")},
+        {"elsewhere/file": b"x"},
+    ],
+)
 def test_unsafe_member_is_refused_and_nothing_kept(tmp_path, batches, bad):
     content, root = archive_of(batches, **bad), tmp_path / "deep" / "root"
     root.mkdir(parents=True)

@@ -61,8 +61,10 @@ def test_without_data_it_is_the_stand_in_and_says_so(tmp_path: Path) -> None:
     assert len(PreparedImages(few.folder, "val")) == 2 * module.HELD_OUT
 
 
-@pytest.mark.parametrize(("asked", "said"), [({"classes": 11}, "1 to 10"), ({"classes": 0}, "1 to 10"),
-                                             ({"per_class": 4}, "only 3 of that class")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [({"classes": 11}, "1 to 10"), ({"classes": 0}, "1 to 10"), ({"per_class": 4}, "only 3 of that class")],
+)
 def test_more_than_there_is_is_an_error(root: Path, tmp_path: Path, asked: dict, said: str) -> None:
     with pytest.raises(DataError, match=said):
         few_classes(tmp_path / "few", data=root, **{"classes": 5, "per_class": 2, "side": 16} | asked)

@@ -245,14 +245,17 @@ def test_the_command(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert len(PreparedImages(tmp_path / "set", "val")) == 6
 
 
-@pytest.mark.parametrize("options, said", [
-    (["--format", "png"], "--format png: use raw or jpeg"),
-    (["--resample", "nearest"], "--resample nearest: use bilinear or bicubic"),
-    (["--side", "0"], "--side 0: give a whole number from 1 to 4,096"),
-    (["--quality", "101"], "--quality 101: give a whole number from 1 to 100"),
-    (["--jobs", "0"], "--jobs 0: give a whole number from 1"),
-    (["--val-labels", "nowhere.txt"], "--val-labels nowhere.txt is given, but"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--format", "png"], "--format png: use raw or jpeg"),
+        (["--resample", "nearest"], "--resample nearest: use bilinear or bicubic"),
+        (["--side", "0"], "--side 0: give a whole number from 1 to 4,096"),
+        (["--quality", "101"], "--quality 101: give a whole number from 1 to 100"),
+        (["--jobs", "0"], "--jobs 0: give a whole number from 1"),
+        (["--val-labels", "nowhere.txt"], "--val-labels nowhere.txt is given, but"),
+    ],
+)
 def test_an_option_that_cannot_be_used(
     options: list[str], said: str, folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

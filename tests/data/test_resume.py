@@ -194,12 +194,15 @@ def unfinished(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch, shar
 
 
 @pytest.mark.parametrize("complete", [False, True])
-@pytest.mark.parametrize("options, said", [
-    ({"side": 17}, "was begun with side 16, not 17"),
-    ({"format": "jpeg"}, "was begun with format raw, not jpeg"),
-    ({"resample": "bicubic"}, "was begun with resample bilinear, not bicubic"),
-    ({"images_per_shard": 4}, "was begun with images_per_shard 3, not 4"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"side": 17}, "was begun with side 16, not 17"),
+        ({"format": "jpeg"}, "was begun with format raw, not jpeg"),
+        ({"resample": "bicubic"}, "was begun with resample bilinear, not bicubic"),
+        ({"images_per_shard": 4}, "was begun with images_per_shard 3, not 4"),
+    ],
+)
 def test_other_settings_are_refused(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict, said: str, complete: bool
 ) -> None:
@@ -270,8 +273,13 @@ def test_what_a_loss_of_power_left_damaged_is_done_anew(
 def test_a_disk_that_fills_up(large: Path, whole: dict[str, str], tmp_path: Path) -> None:
     """The real thing: files may not grow beyond 300,000 bytes, and the first shard has 393,216."""
     limit = 300_000
-    done = start(large, tmp_path / "set", "--jobs", "2",
-                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))  # fmt: skip
+    done = start(
+        large,
+        tmp_path / "set",
+        "--jobs",
+        "2",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
     said = done.communicate()[1]
     assert done.returncode == 2 and said.startswith(f"error: {tmp_path / 'set'}: the disk is full, or a file may not")
     assert "0 of 256 images are prepared; the same command goes on from there" in said

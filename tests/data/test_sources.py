@@ -68,11 +68,14 @@ def test_other_files_and_hidden_ones_are_not_images(folders: Path) -> None:
     assert counts(find_source(folders))["train"] == [4, 3, 3]
 
 
-@pytest.mark.parametrize("line", ["{stem} {wnid}", "{stem}.JPEG\t{wnid}\t1\t2\t3\t4", "{stem}.JPEG {number}",
-                                  "{stem},{wnid} 85 1 499 272"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line", ["{stem} {wnid}", "{stem}.JPEG\t{wnid}\t1\t2\t3\t4", "{stem}.JPEG {number}", "{stem},{wnid} 85 1 499 272"]
+)
 def test_validation_labels_in_every_form(tars: Path, source: Path, line: str) -> None:
-    rows = [line.format(stem=path.stem, wnid=path.parent.name, number=CLASSES.index(path.parent.name))
-            for path in (source / "val").glob("*/*")]  # fmt: skip
+    rows = [
+        line.format(stem=path.stem, wnid=path.parent.name, number=CLASSES.index(path.parent.name))
+        for path in (source / "val").glob("*/*")
+    ]
     labels = tars / "labels.csv"
     labels.write_text("\n".join(["ImageId,PredictionString", *rows, ""]))
     found = find_source(tars, labels)
@@ -81,14 +84,23 @@ def test_validation_labels_in_every_form(tars: Path, source: Path, line: str) ->
     ]
 
 
-@pytest.mark.parametrize("text, said", [
-    ("490\n361\n", r"line 1: '490' is not a name and a class.*ground_truth\.txt is not"),
-    ("n01440764_0 n09999999\n", "line 1: 'n09999999' is none of the 3 classes, n01440764 to n02084071, nor a number"),
-    ("n01440764_0 3\n", "'3' is none of the 3 classes"),
-    ("n01440764_0 0\nn01440764_0 1\n", "line 2: n01440764_0 is given two classes"),
-    ("n01440764_0 0\n", "says nothing of 5 of the 6 validation images, the first n02084071_0"),
-    ("\n".join(f"{name}_{i} 0" for name in CLASSES for i in range(2)), "no validation image is of class n01443537.*2 "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("490\n361\n", r"line 1: '490' is not a name and a class.*ground_truth\.txt is not"),
+        (
+            "n01440764_0 n09999999\n",
+            "line 1: 'n09999999' is none of the 3 classes, n01440764 to n02084071, nor a number",
+        ),
+        ("n01440764_0 3\n", "'3' is none of the 3 classes"),
+        ("n01440764_0 0\nn01440764_0 1\n", "line 2: n01440764_0 is given two classes"),
+        ("n01440764_0 0\n", "says nothing of 5 of the 6 validation images, the first n02084071_0"),
+        (
+            "\n".join(f"{name}_{i} 0" for name in CLASSES for i in range(2)),
+            "no validation image is of class n01443537.*2 ",
+        ),
+    ],
+)
 def test_validation_labels_that_cannot_be_used(tars: Path, text: str, said: str) -> None:
     (tars / "labels.txt").write_text(text)
     with pytest.raises(DataError, match=said) as raised:
@@ -151,15 +163,18 @@ def spoil_link(root: Path) -> None:
     (root / "train" / CLASSES[0] / "a.jpg").symlink_to(root / "nowhere.jpg")
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (spoil_class_missing, "do not hold the same classes: only .*train has n01443537"),
-    (spoil_class_too_many, "do not hold the same classes: only .*val has n09"),
-    (spoil_class_empty, "class folder .*n02084071 holds no images"),
-    (spoil_no_classes, "train holds no class folders: expected one of"),
-    (spoil_val_empty, "val holds no images"),
-    (spoil_list, "do not hold the same classes: only .*wnids.txt has n09"),
-    (spoil_link, "a.jpg cannot be read .*a link to nothing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (spoil_class_missing, "do not hold the same classes: only .*train has n01443537"),
+        (spoil_class_too_many, "do not hold the same classes: only .*val has n09"),
+        (spoil_class_empty, "class folder .*n02084071 holds no images"),
+        (spoil_no_classes, "train holds no class folders: expected one of"),
+        (spoil_val_empty, "val holds no images"),
+        (spoil_list, "do not hold the same classes: only .*wnids.txt has n09"),
+        (spoil_link, "a.jpg cannot be read .*a link to nothing"),
+    ],
+)
 def test_folders_that_cannot_be_used(folders: Path, spoil, said: str) -> None:  # noqa: ANN001
     spoil(folders)
     with pytest.raises(DataError, match=said):
@@ -225,8 +240,9 @@ def test_part_keeps_classes_in_order_and_counts_labels_anew(source: Path) -> Non
     assert counts(part)["train"] == [2, 2]
     assert counts(part)["val"] == [counts(whole)["val"][0], counts(whole)["val"][2]]
     kept = [entry.name for entry in part.splits["train"]]
-    assert kept == [entry.name for label in (0, 2) for entry in whole.splits["train"] if entry.label == label
-                    and entry.name in kept]  # fmt: skip
+    assert kept == [
+        entry.name for label in (0, 2) for entry in whole.splits["train"] if entry.label == label and entry.name in kept
+    ]
     assert kept[:2] == sorted(entry.name for entry in whole.splits["train"] if entry.label == 0)[:2]
     assert [entry.label for entry in part.splits["train"]] == [0, 0, 1, 1]
 
@@ -264,10 +280,13 @@ def test_another_part_into_the_same_folder_is_refused(source: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"classes": 4}, "--classes 4: .* holds 3"), ({"classes": 0}, "give 1 or more"),
-     ({"classes": ["n01440765"]}, "no class 'n01440765'; did you mean n01440764"),
-     ({"per_class": 0}, "--per-class 0: give a whole number")],
-)  # fmt: skip
+    [
+        ({"classes": 4}, "--classes 4: .* holds 3"),
+        ({"classes": 0}, "give 1 or more"),
+        ({"classes": ["n01440765"]}, "no class 'n01440765'; did you mean n01440764"),
+        ({"per_class": 0}, "--per-class 0: give a whole number"),
+    ],
+)
 def test_parts_that_cannot_be(source: Path, options: dict, said: str) -> None:
     with pytest.raises(SettingError, match=said):
         part_of(find_source(source), **options)

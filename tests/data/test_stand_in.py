@@ -12,11 +12,14 @@ from alexnet_lib.data.cifar10_files import CIFAR10_CLASSES
 from alexnet_lib.errors import DataError
 
 
-@pytest.mark.parametrize(("split", "n", "seed", "digits"), [
-    ("train", 64, 0, "2b5802145db4d2ef"),
-    ("test", 64, 0, "425ee9a845755237"),
-    ("train", 250, 1, "4e1b05570d4f5aa1"),
-])
+@pytest.mark.parametrize(
+    ("split", "n", "seed", "digits"),
+    [
+        ("train", 64, 0, "2b5802145db4d2ef"),
+        ("test", 64, 0, "425ee9a845755237"),
+        ("train", 250, 1, "4e1b05570d4f5aa1"),
+    ],
+)
 def test_every_machine_draws_these_pixels(split, n, seed, digits):
     assert draw_stand_in(split, n, seed).checksum.startswith(f"sha256:{digits}")
 
@@ -50,8 +53,10 @@ POINTS = {  # inside, then outside; the second number grows downwards
     "crescent": ([(-0.7, 0), (0, 0.8), (0, -0.8)], [(0.2, 0), (0.6, 0), (-0.9, 0.3)]),
     "arrow": ([(0, -0.8), (0, 0.8), (0.7, -0.05)], [(0.5, 0.5), (0.6, -0.6), (0.3, 0.2)]),
     "letter T": ([(-0.7, -0.6), (0.7, -0.6), (0, 0.8)], [(0.5, 0), (-0.5, 0.5), (0, -0.95)]),
-    "S-curve": ([(0, -0.8), (-0.4, -0.4), (-0.1, 0), (0.1, 0), (0.4, 0.4), (0, 0.8)],
-                [(0.4, -0.2), (-0.4, 0.2), (0, 0.4)]),
+    "S-curve": (
+        [(0, -0.8), (-0.4, -0.4), (-0.1, 0), (0.1, 0), (0.4, 0.4), (0, 0.8)],
+        [(0.4, -0.2), (-0.4, 0.2), (0, 0.4)],
+    ),
 }
 
 

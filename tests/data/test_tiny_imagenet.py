@@ -153,13 +153,28 @@ def of_kind(kind: int, name: str) -> zipfile.ZipInfo:
 @pytest.mark.parametrize(
     "name",
     [
-        "../escaped", f"{FOLDER}/../../x", f"{FOLDER}/test/../../../escaped", f"{FOLDER}/train/..", f"{FOLDER}//x",
-        "/tmp/escaped_alexnet", f"/{FOLDER}/x", f"{FOLDER}/./x", f"{FOLDER}/..\\escaped", f"{FOLDER}/c:escaped", FOLDER,
-        "elsewhere/x", "x", f"{FOLDER}/a b", of_kind(stat.S_IFLNK, "train/link"), of_kind(stat.S_IFLNK, "test/link"),
-        of_kind(stat.S_IFCHR, "device"), of_kind(stat.S_IFIFO, "pipe"), of_kind(stat.S_IFLNK, "folder/"),
+        "../escaped",
+        f"{FOLDER}/../../x",
+        f"{FOLDER}/test/../../../escaped",
+        f"{FOLDER}/train/..",
+        f"{FOLDER}//x",
+        "/tmp/escaped_alexnet",
+        f"/{FOLDER}/x",
+        f"{FOLDER}/./x",
+        f"{FOLDER}/..\\escaped",
+        f"{FOLDER}/c:escaped",
+        FOLDER,
+        "elsewhere/x",
+        "x",
+        f"{FOLDER}/a b",
+        of_kind(stat.S_IFLNK, "train/link"),
+        of_kind(stat.S_IFLNK, "test/link"),
+        of_kind(stat.S_IFCHR, "device"),
+        of_kind(stat.S_IFIFO, "pipe"),
+        of_kind(stat.S_IFLNK, "folder/"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_an_unsafe_member_is_refused_before_anything_is_written(
     tmp_path: Path, name: str | zipfile.ZipInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

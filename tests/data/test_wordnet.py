@@ -13,7 +13,9 @@ from alexnet_lib.errors import DataError, SettingError
 
 LICENCE = "  1 This software and database is being provided to you\n"
 #   thing > animal > (bird, fish);  thing > pet > goldfish, and goldfish is a fish too
-DATA = LICENCE + """\
+DATA = (
+    LICENCE
+    + """\
 00000001 03 n 01 thing 0 001 ~ 00000002 n 0000 | all
 00000002 05 n 02 animal 0 living_thing 1 002 @ 00000001 n 0000 ~ 00000003 n 0000 | moves | at least some
 00000003 05 n 01 bird 0 001 @ 00000002 n 0000 | flies
@@ -22,6 +24,7 @@ DATA = LICENCE + """\
 0000000a 05 n 01 goldfish 0 002 @ 00000004 n 0000 @ 00000005 n 0000 | both
 0000000b 05 n 01 Wanda 0 001 @i 0000000a n 0000 | one of them
 """
+)
 
 
 @pytest.fixture
@@ -72,8 +75,14 @@ def test_a_part_is_written_and_read_again(tmp_path: Path, capsys: pytest.Capture
     for number, part in enumerate((first, second)):
         (tmp_path / f"data.noun{number}").write_text("".join(part))
     (tmp_path / "classes.txt").write_text("n00000003 bird\n\nn0000000a\n")
-    arguments = ["--dict", *(str(tmp_path / f"data.noun{number}") for number in (0, 1)),
-                 "--classes", str(tmp_path / "classes.txt"), "--out", str(tmp_path / "nouns.tsv")]  # fmt: skip
+    arguments = [
+        "--dict",
+        *(str(tmp_path / f"data.noun{number}") for number in (0, 1)),
+        "--classes",
+        str(tmp_path / "classes.txt"),
+        "--out",
+        str(tmp_path / "nouns.tsv"),
+    ]
     wordnet.main(arguments)
     assert "6 nouns" in capsys.readouterr().out
     again = nouns(tmp_path / "nouns.tsv")

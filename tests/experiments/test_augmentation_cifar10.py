@@ -51,8 +51,11 @@ def test_variants_differ_in_crops_and_reflections_alone() -> None:
 
 @pytest.mark.parametrize("short", [True, False])
 def test_larger_sets_are_trained_for_as_many_steps(short: bool) -> None:
-    few, more = (augmentation_cifar10.FEW_SHORT, augmentation_cifar10.MORE_SHORT) if short else (
-        augmentation_cifar10.FEW_LONG, augmentation_cifar10.MORE_LONG)  # fmt: skip
+    few, more = (
+        (augmentation_cifar10.FEW_SHORT, augmentation_cifar10.MORE_SHORT)
+        if short
+        else (augmentation_cifar10.FEW_LONG, augmentation_cifar10.MORE_LONG)
+    )
     for entry in more.entries():
         images = entry.terms.images or 50_000
         assert f"_{images}" in entry.run and entry.terms.augmented is False
@@ -123,9 +126,7 @@ def test_a_whole_tiny_one_is_recorded_once(tree_of_300: Path, tmp_path: Path, ca
 
 def test_the_command_runs_the_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alexnet_lib.experiments.running.comparison_runs.run", lambda comparison, parts, **asked: parts)
-    args = argparse.Namespace(
-        full=False, device="cpu", only="neither", seeds=2, out=None, data=None, jobs=None
-    )  # fmt: skip
+    args = argparse.Namespace(full=False, device="cpu", only="neither", seeds=2, out=None, data=None, jobs=None)
     (part,) = augmentation_cifar10.run_from(args)
     assert (part.name, set(part.variants), part.seeds) == ("small", {"neither"}, 2)
 

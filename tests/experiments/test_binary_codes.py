@@ -59,8 +59,9 @@ def test_a_record_has_the_precision_of_every_method(out: Path, data: str, capsys
     (path,) = run(out, data, seeds=1)
     record = records.load("binary-codes", "tiny_retrieval", out)
     result = record["result"]
-    names = {"features", "pixels"} | {method(of, bits, how) for of in ("features", "pixels") for bits in BITS
-                                      for how in ("", "planes")}  # fmt: skip
+    names = {"features", "pixels"} | {
+        method(of, bits, how) for of in ("features", "pixels") for bits in BITS for how in ("", "planes")
+    }
     assert set(result["precision"]) == names == set(result["bytes"]) and result["seeds"] == [0]
     assert not result["complete"], "one of two seeds"
     assert result["bytes"]["features"] == 64 and result["bytes"]["pixels, 256 bits by planes"] == 32

@@ -199,8 +199,9 @@ def test_a_summary_has_mean_and_spread() -> None:
 def result(*errors: float, training: float = 0.1, **more: object) -> VariantResult:
     seeds = list(range(len(errors)))
     told = {"seeds": seeds, "rate": 0.01, "test_error": list(errors), "training_error": [training] * len(errors)}
-    return VariantResult({"experiment": "e", "run": "r", "configuration": {}, "dataset": {"test_images": 10_000},
-                          "result": told | more})  # fmt: skip
+    return VariantResult(
+        {"experiment": "e", "run": "r", "configuration": {}, "dataset": {"test_images": 10_000}, "result": told | more}
+    )
 
 
 def test_an_effect_is_how_much_lower_the_errors_are_by_seeds_and_images() -> None:
@@ -269,8 +270,11 @@ def test_a_whole_tiny_comparison_is_recorded_once(
         record = records.read(path)
         assert record["result"]["complete"] and record["claims"] == ["C06"] and record["command"] == "the command"
         assert [(one["pilot"], one["seed"]) for one in record["curves"]] == [
-            (True, 0), (True, 0), (False, 0), (False, 1),
-        ]  # fmt: skip
+            (True, 0),
+            (True, 0),
+            (False, 0),
+            (False, 1),
+        ]
         assert record["result"]["rate"] in (0.001, 0.01) and record["dataset"]["test_images"] == 20
     said = capsys.readouterr().out
     assert "tiny: 2 variants, 2 seeds of 1.5 passes, rate chosen of 2 by 1 passes each; 300 images" in said
@@ -466,9 +470,7 @@ def test_records_are_those_of_todays_plan(module) -> None:  # noqa: ANN001
 
 def test_a_live_comparison_takes_terms_of_its_own(images: ImageSet) -> None:
     nets = {"a": Plain(), "b": Plain()}
-    runs = live.live_comparison(
-        images, images, nets, rates=1e-9, passes=1, terms={"b": Terms(augmented=False)}
-    )
+    runs = live.live_comparison(images, images, nets, rates=1e-9, passes=1, terms={"b": Terms(augmented=False)})
     centres = centre(images.images, SIDE, SIDE).float() - centre(PixelScale.fit(images.images).mean, SIDE, SIDE)
     sums = sorted(centres.flatten(1).sum(1).tolist())
     seen = {name: sorted(torch.cat(run.net.seen).flatten(1).sum(1).tolist()) for name, (run,) in runs.items()}

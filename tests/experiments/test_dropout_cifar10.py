@@ -161,10 +161,14 @@ def test_what_is_asked_at_each_point_is_a_stop_at_least(monkeypatch: pytest.Monk
 
 def record(losses: list[list[float]], errors: list[list[float]]) -> VariantResult:
     curves = [
-        {"pilot": False, "diverged_at": None, "seed": seed, "curve": {
-            "passes": [1.0, 2.0, 3.0], "watched_training_loss": loss, "watched_test_error": error}}
+        {
+            "pilot": False,
+            "diverged_at": None,
+            "seed": seed,
+            "curve": {"passes": [1.0, 2.0, 3.0], "watched_training_loss": loss, "watched_test_error": error},
+        }
         for seed, (loss, error) in enumerate(zip(losses, errors, strict=True))
-    ]  # fmt: skip
+    ]
     return VariantResult({"curves": curves})
 
 

@@ -25,11 +25,17 @@ pytestmark = pytest.mark.usefixtures("one_thread", "no_data_named")
 
 def write_record(of: Contender, out: Path, checksum: str = "sha256:1", **changes: Any) -> Path:
     record = {
-        "experiment": relu_vs_tanh.NAME, "run": of.run, "claims": ["C01"], **records.circumstances("CPU", "command"),
-        "configuration": of.configuration(), "seeds": [0], "seconds": 1.0,
-        "curves": list(of.outcomes.values()), "result": {},
+        "experiment": relu_vs_tanh.NAME,
+        "run": of.run,
+        "claims": ["C01"],
+        **records.circumstances("CPU", "command"),
+        "configuration": of.configuration(),
+        "seeds": [0],
+        "seconds": 1.0,
+        "curves": list(of.outcomes.values()),
+        "result": {},
         "dataset": {"name": "CIFAR-10", "source": "x", "checksum": checksum, "images": 1, "stand_in": False},
-    }  # fmt: skip
+    }
     return records.write(record | changes, out)
 
 

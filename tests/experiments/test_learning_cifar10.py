@@ -109,19 +109,33 @@ def write(
     run: str, passes: dict[int, list[float]], final: list[float], root: Path, diverged: int | None = None
 ) -> None:
     curves: list[dict[str, Any]] = [
-        {"pilot": False, "seed": seed, "diverged_at": diverged if seed == diverged else None,
-         "curve": {"passes": list(range(1, len(errors) + 1)), "pass_error": errors, "loss": errors}}
+        {
+            "pilot": False,
+            "seed": seed,
+            "diverged_at": diverged if seed == diverged else None,
+            "curve": {"passes": list(range(1, len(errors) + 1)), "pass_error": errors, "loss": errors},
+        }
         for seed, errors in passes.items()
-    ]  # fmt: skip
+    ]
     curves.append(curves[0] | {"pilot": True, "curve": {"passes": [1], "pass_error": [0.99], "loss": [9.0]}})
     seeds = list(passes)
     result = {"complete": True, "seeds": seeds, "rate": 0.003, "test_error": final, "training_error": final}
     dataset = {"name": "CIFAR-10", "source": "made", "checksum": "x", "images": 10, "stand_in": False}
     records.write(
-        {"experiment": learning_cifar10.NAME, "run": run, "claims": ["C20"], "configuration": {}, "dataset": dataset,
-         "seeds": seeds, "seconds": 1.0, "curves": curves, "result": result, **records.circumstances("CPU", "c")},
+        {
+            "experiment": learning_cifar10.NAME,
+            "run": run,
+            "claims": ["C20"],
+            "configuration": {},
+            "dataset": dataset,
+            "seeds": seeds,
+            "seconds": 1.0,
+            "curves": curves,
+            "result": result,
+            **records.circumstances("CPU", "c"),
+        },
         root,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

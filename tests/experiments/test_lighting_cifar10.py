@@ -45,12 +45,15 @@ def test_variants_differ_in_their_noise_alone() -> None:
     assert all(change == Change(NET, {"noise": NOISE[name]}) for name, change in VARIANTS.items())
 
 
-@pytest.mark.parametrize("name, strength", [
-    ("lighting", lambda pca: pca.deviations),
-    ("lighting, divided by 1.1", lambda pca: pca.deviations),
-    ("lighting, eigenvalue 0-1", lambda pca: pca.eigenvalues / 255),
-    ("lighting, eigenvalue 0-255", lambda pca: pca.eigenvalues),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, strength",
+    [
+        ("lighting", lambda pca: pca.deviations),
+        ("lighting, divided by 1.1", lambda pca: pca.deviations),
+        ("lighting, eigenvalue 0-1", lambda pca: pca.eigenvalues / 255),
+        ("lighting, eigenvalue 0-255", lambda pca: pca.eigenvalues),
+    ],
+)
 def test_a_lighting_adds_a_colour_to_what_the_scale_gives(name: str, strength) -> None:
     noisy, pca = with_noise(name, SCALE, IMAGES, seed=4), ColorPCA.fit(IMAGES)
     alphas = torch.randn(8, 3, generator=generator_for(CENTRES, 4)).double() * 0.1

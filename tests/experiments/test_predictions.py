@@ -149,17 +149,36 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A record of two seeds and four images, with what stays beside it."""
     monkeypatch.setattr(records, "recorded_root", lambda: tmp_path)
     recipe = STUDY.recipe_of("paper", RECORDED_SIZE)
-    view = {"error": [0.5, 0.25], "error_on_centre": [0.5, 0.0], "error_off_centre": [0.5, 0.5],
-            "calibration_error": [0.1, 0.2]}  # fmt: skip
-    result = {"complete": True, "seeds": [0, 1], "centre": view, "ten": view | {"error": [0.25, 0.25]},
-              "names": [f"val_{n}.JPEG" for n in range(4)]}  # fmt: skip
-    put(tmp_path, "predictions", RECORDED_RUN, result, [0, 1], claims=["C28"],
-        configuration={"classes": SOME_CLASSES, "recipe": recipe.plain()})  # fmt: skip
+    view = {
+        "error": [0.5, 0.25],
+        "error_on_centre": [0.5, 0.0],
+        "error_off_centre": [0.5, 0.5],
+        "calibration_error": [0.1, 0.2],
+    }
+    result = {
+        "complete": True,
+        "seeds": [0, 1],
+        "centre": view,
+        "ten": view | {"error": [0.25, 0.25]},
+        "names": [f"val_{n}.JPEG" for n in range(4)],
+    }
+    put(
+        tmp_path,
+        "predictions",
+        RECORDED_RUN,
+        result,
+        [0, 1],
+        claims=["C28"],
+        configuration={"classes": SOME_CLASSES, "recipe": recipe.plain()},
+    )
     rows = torch.tensor([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.4, 0.5, 0.1]])
     others = torch.tensor([[0.2, 0.7, 0.1], [0.3, 0.6, 0.1], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
     net = AlexNet(recipe.net, 3, seed=5)
-    layers = {f"{layer}.{what}": getattr(net.get_submodule(layer), what).detach().half()
-              for layer in CONVOLUTIONS for what in ("weight", "bias")}  # fmt: skip
+    layers = {
+        f"{layer}.{what}": getattr(net.get_submodule(layer), what).detach().half()
+        for layer in CONVOLUTIONS
+        for what in ("weight", "bias")
+    }
     shares = {"softmax-centre": rows.half(), "softmax-ten": others.half()}
     corner, all_of_it = [0, 0, 20, 20], [0, 0, 63, 63]
     beside = {"labels": torch.tensor([0, 1, 2, 0]), "boxes": torch.tensor([corner, all_of_it, all_of_it, corner])}

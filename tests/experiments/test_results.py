@@ -21,11 +21,17 @@ def record(
     ]
     other = {"rate": 0.1, "seed": 0, "curve": {"passes": [1.0], "pass_error": [0.1]}}
     return {
-        "experiment": "relu-vs-tanh", "run": run, "claims": ["C01"], **records.circumstances("CPU", "command"),
-        "configuration": {"settings": {"passes": cap}}, "seeds": list(reached), "seconds": 1.0,
-        "curves": [*curves, other], "result": {"best_rate": 0.01, "sweep": [], "sweep_done": sweep_done},
+        "experiment": "relu-vs-tanh",
+        "run": run,
+        "claims": ["C01"],
+        **records.circumstances("CPU", "command"),
+        "configuration": {"settings": {"passes": cap}},
+        "seeds": list(reached),
+        "seconds": 1.0,
+        "curves": [*curves, other],
+        "result": {"best_rate": 0.01, "sweep": [], "sweep_done": sweep_done},
         "dataset": {"name": "CIFAR-10", "source": "x", "checksum": "y", "images": 1, "stand_in": False},
-    }  # fmt: skip
+    }
 
 
 def result(reached: dict[int, float | None], **options: Any) -> RaceResult:

@@ -125,8 +125,12 @@ def test_a_record_holds_pilots_seeds_and_what_was_chosen(done: Path) -> None:
 def test_what_is_kept_gives_the_recorded_errors(done: Path) -> None:
     for name in ("tiny_paper", "tiny_no-lrn"):
         record = records.load("evidence", name, done)
-        for seed, error, ten in zip(record["result"]["seeds"], record["result"]["test_error"],
-                                    record["result"]["views_error"]["ten"], strict=True):  # fmt: skip
+        for seed, error, ten in zip(
+            record["result"]["seeds"],
+            record["result"]["test_error"],
+            record["result"]["views_error"]["ten"],
+            strict=True,
+        ):
             kept = Kept.read(record, seed, done)
             assert kept.wrong["centre"].shape == (24,) and kept.wrong["centre"].double().mean() == pytest.approx(error)
             assert kept.wrong["ten"].double().mean() == pytest.approx(ten)
@@ -223,8 +227,10 @@ def test_everything_has_one_seed_before_anything_has_two(monkeypatch: pytest.Mon
     others = rounds[: len(plan.entries) - 1]
     assert others == [0] * (len(plan.entries) - 1), "one seed of all"
     assert sum(unit.pilot for unit in order) == 3 * len(plan.entries)
-    runs = {name: [unit.seed for unit, of in zip(order, names, strict=True) if of == name and not unit.pilot]
-            for name in names}  # fmt: skip
+    runs = {
+        name: [unit.seed for unit, of in zip(order, names, strict=True) if of == name and not unit.pilot]
+        for name in names
+    }
     assert runs == {name: list(range(variant.seeds)) for name, variant in evidence.VARIANTS.items()}
 
 
@@ -234,14 +240,17 @@ def test_nothing_is_due_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not set(units[:2]) & set(due(variants, units[:2])) and len(units) == len(set(units))
 
 
-@pytest.mark.parametrize("errors, rate, said", [
-    ({0.005: 0.7, 0.01: 0.6, 0.02: 0.65}, 0.01, [0.7, 0.6, 0.65]),
-    ({0.005: 0.6, 0.01: 0.615, 0.02: 0.7}, 0.01, [0.6, 0.615, 0.7]),  # as near as chance: the recipe's own
-    ({0.005: 0.6, 0.01: 0.63, 0.02: 0.61}, 0.005, [0.6, 0.63, 0.61]),
-    ({0.005: 0.7, 0.01: 0.98, 0.02: 0.75}, 0.005, [0.7, "at guessing", 0.75]),
-    ({0.005: 0.979, 0.01: 0.965, 0.02: 0.9}, 0.02, ["at guessing", "at guessing", 0.9]),
-    ({0.005: 0.98, 0.01: 0.98, 0.02: 0.98}, 0.01, ["at guessing"] * 3),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "errors, rate, said",
+    [
+        ({0.005: 0.7, 0.01: 0.6, 0.02: 0.65}, 0.01, [0.7, 0.6, 0.65]),
+        ({0.005: 0.6, 0.01: 0.615, 0.02: 0.7}, 0.01, [0.6, 0.615, 0.7]),  # as near as chance: the recipe's own
+        ({0.005: 0.6, 0.01: 0.63, 0.02: 0.61}, 0.005, [0.6, 0.63, 0.61]),
+        ({0.005: 0.7, 0.01: 0.98, 0.02: 0.75}, 0.005, [0.7, "at guessing", 0.75]),
+        ({0.005: 0.979, 0.01: 0.965, 0.02: 0.9}, 0.02, ["at guessing", "at guessing", 0.9]),
+        ({0.005: 0.98, 0.01: 0.98, 0.02: 0.98}, 0.01, ["at guessing"] * 3),
+    ],
+)
 def test_another_rate_is_taken_if_it_is_clearly_better_and_guessing_is_no_answer(
     errors: dict[float, float], rate: float, said: list, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,14 +294,24 @@ def test_every_claim_of_the_study_is_one_of_the_book_and_its_labels_are_whole() 
         assert {each.name for each in plan.entries} == set(module.LABELS)
 
 
-@pytest.mark.parametrize("change, said", [
-    ({"registered": "2026-02-02"}, "registered 2026-01-01, not 2026-02-02"),
-    ({"dtype": "bfloat16"}, "recipe.dtype float32, not bfloat16"),
-    ({"entries": tuple(replace(each, changes=(*each.changes, "momentum=0.8")) for each in PLAN.entries)},
-     "recipe.momentum 0.9, not 0.8"),
-    ({"sources": {"own": lambda folder: evidence.split_source(folder, replace(SIZE, trained=3))}, "size": "tiny"},
-     "on other images: those of .*, not of "),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"registered": "2026-02-02"}, "registered 2026-01-01, not 2026-02-02"),
+        ({"dtype": "bfloat16"}, "recipe.dtype float32, not bfloat16"),
+        (
+            {"entries": tuple(replace(each, changes=(*each.changes, "momentum=0.8")) for each in PLAN.entries)},
+            "recipe.momentum 0.9, not 0.8",
+        ),
+        (
+            {
+                "sources": {"own": lambda folder: evidence.split_source(folder, replace(SIZE, trained=3))},
+                "size": "tiny",
+            },
+            "on other images: those of .*, not of ",
+        ),
+    ],
+)
 def test_a_study_of_another_plan_type_or_data_is_refused_with_both_named(
     done: Path, data: str, tmp_path: Path, change: dict, said: str
 ) -> None:

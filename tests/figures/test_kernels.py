@@ -45,8 +45,10 @@ def test_a_mosaic_has_each_kernel_in_its_place_and_the_second_column_below() -> 
 
 def test_each_kind_is_marked_as_often_as_it_is_there() -> None:
     opponent = (0.8, -0.6, 0.0)
-    kinds = {"oriented": Gabor(60, 0.25, 0, 3, 3, 0, 0, 1, 1, opponent),
-             "coloured blob": Gabor(0, 0, 0, 2.5, 2.5, 0, 0, 1, 1, opponent)}  # fmt: skip
+    kinds = {
+        "oriented": Gabor(60, 0.25, 0, 3, 3, 0, 0, 1, 1, opponent),
+        "coloured blob": Gabor(0, 0, 0, 2.5, 2.5, 0, 0, 1, 1, opponent),
+    }
     kernels = torch.stack([kinds[name].kernel(11, 11) for name in ("oriented", "coloured blob", "oriented")])
     table = kernel_table(kernels)
     fig = draw_measures(table)
@@ -82,8 +84,10 @@ def test_several_sets_and_a_gabor_can_be_drawn() -> None:
 
 def put_runs(root: Path, kinds: list[list[str]], shares: list[list[float]], variant: str = "paper") -> None:
     """Write a record of `kernels`: by seed, each kernel's kind and colour share."""
-    runs = [{"seed": seed, "pilot": False, "kernels": {"kind": kind, "colour_share": share}}
-            for seed, (kind, share) in enumerate(zip(kinds, shares, strict=True))]  # fmt: skip
+    runs = [
+        {"seed": seed, "pilot": False, "kernels": {"kind": kind, "colour_share": share}}
+        for seed, (kind, share) in enumerate(zip(kinds, shares, strict=True))
+    ]
     result = {"complete": True, "seeds": list(range(len(kinds))), "test_error": [0.5] * len(kinds)}
     put(root, "kernels", f"10-classes-64-pixels-20-passes_{variant}", result, result["seeds"], curves=runs)
 
@@ -92,14 +96,26 @@ def test_records_of_kernels_are_read(tmp_path: Path) -> None:
     assert read.variants(tmp_path) == {}
     grey_first = [0.1, 0.15, 0.2, 0.12, 0.8, 0.7, 0.9, 0.75]
     coloured_first = [0.7, 0.8, 0.75, 0.9, 0.1, 0.2, 0.15, 0.12]
-    put_runs(tmp_path, [["oriented", "grey blob"] * 4, ["neither"] * 8, ["neither"] * 8],
-             [grey_first, coloured_first, [0.5] * 8])  # fmt: skip
+    put_runs(
+        tmp_path,
+        [["oriented", "grey blob"] * 4, ["neither"] * 8, ["neither"] * 8],
+        [grey_first, coloured_first, [0.5] * 8],
+    )
     put_runs(tmp_path, [["coloured blob"] * 4], [[0.9] * 4], "late")
     found = read.variants(tmp_path)
     assert list(found) == ["paper", "late"]
     shown, first = Shown(), found["paper"]
-    Chapter("kernels", nb=shown, np=np, read=read, results=found, paper=first, control=read.tables(first)[1],
-            data=None, specialisation=specialisation).run("def kind_row", "def column_row")  # fmt: skip
+    Chapter(
+        "kernels",
+        nb=shown,
+        np=np,
+        read=read,
+        results=found,
+        paper=first,
+        control=read.tables(first)[1],
+        data=None,
+        specialisation=specialisation,
+    ).run("def kind_row", "def column_row")
     kinds, columns = shown.tables
     assert kinds[0][1:] == ["50%", "0%", "50%", "0%", "0.47"] and kinds[-1][1:] == [*["0%"] * 3, "100%", "0.47"]
     assert [row[0][-6:] for row in kinds[:-1]] == ["seed 0", "seed 1", "seed 2", "seed 0"]

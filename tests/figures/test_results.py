@@ -16,8 +16,11 @@ from alexnet_lib.figures.results import REACH, draw_effects
 def test_effects_stand_where_they_are_and_far_ones_at_the_edge(tmp_path: Path) -> None:
     put_study(tmp_path, {"paper": [0.60, 0.61, 0.605], "no-lrn": [0.65], "start-text": [0.9]})
     found = answers(tmp_path)
-    rows = [(one, found.get(name), LOGGED_EFFECTS.get(name)) for name, one in QUESTIONS.items()
-            if one.number not in (*FACTORS, TRAINED)]  # fmt: skip
+    rows = [
+        (one, found.get(name), LOGGED_EFFECTS.get(name))
+        for name, one in QUESTIONS.items()
+        if one.number not in (*FACTORS, TRAINED)
+    ]
     (ax,) = draw_effects(rows).axes
     places: dict[str, list[float]] = {}
     for line in ax.lines:

@@ -134,8 +134,12 @@ def test_bars_of_needs_are_as_long_as_the_needs() -> None:
     assert sorted(ends.values()) == pytest.approx([0.2, 4.5])
     assert ax.lines[0].get_xdata()[0] == pytest.approx(3 * 2**30 / 1e9)
     assert {text.get_text() for text in fig.legends[0].get_texts()} == {
-        "weights", "gradients", "velocity", "activations kept", "sums of parts of gradients",
-    }  # fmt: skip
+        "weights",
+        "gradients",
+        "velocity",
+        "activations kept",
+        "sums of parts of gradients",
+    }
 
 
 def test_bars_of_costs_are_milliseconds() -> None:

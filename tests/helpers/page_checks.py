@@ -15,9 +15,15 @@ from playwright.sync_api import Error as BrowserError
 
 # Debian's quiet flags; the host rule closes the network below the pages too (workers, sockets, prefetching).
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 RAW_TEX = r"\$\$|\\\(|\\\[|\\(frac|sum|begin|left|right|mathrm|text|cdot|times|partial|sqrt|alpha|beta)\b"
 

@@ -32,9 +32,16 @@ def outcome(
     if diverged is not None:
         ended, curve = "diverged", {"passes": [], "pass_error": [], "loss": []}
     return {
-        "rate": rate, "seed": seed, "ended": ended, "target_passes": reached, "test_error": 0.3, "seconds": 1.0,
-        "diverged_at": diverged, "threads": 1, "curve": curve,
-    }  # fmt: skip
+        "rate": rate,
+        "seed": seed,
+        "ended": ended,
+        "target_passes": reached,
+        "test_error": 0.3,
+        "seconds": 1.0,
+        "diverged_at": diverged,
+        "threads": 1,
+        "curve": curve,
+    }
 
 
 def with_outcomes(of: Contender, *outcomes: dict[str, Any]) -> Contender:

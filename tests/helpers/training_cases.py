@@ -74,9 +74,12 @@ def losses(events: list[dict[str, Any]]) -> list[tuple[int, float]]:
 def start(processes: int, command: list[str], *options: str) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*TORCHRUN, str(processes), *options, "-m", "alexnet_lib", *command], env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        [*TORCHRUN, str(processes), *options, "-m", "alexnet_lib", *command],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def train(processes: int, command: list[str], *options: str) -> str:

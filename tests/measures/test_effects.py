@@ -171,13 +171,16 @@ def test_holm_by_hand() -> None:
     assert holm({"a": 0.01}, tests=4) == pytest.approx({"a": 0.04}) and holm({"a": 0.9}, tests=3) == {"a": 1.0}
 
 
-@pytest.mark.parametrize("make, said", [
-    (lambda: Sample(()), "one finite number"),
-    (lambda: Sample((0.1, math.nan)), "one finite number"),
-    (lambda: Sample((0.1,), np.zeros((2, 5), bool)), "1 values, and answers of 2 runs"),
-    (lambda: compared(sample(np.eye(3, 5, dtype=bool)), sample(np.eye(3, 6, dtype=bool))), "5 and 6 test images"),
-    (lambda: paired(Sample((0.1, 0.2)), Sample((0.1,))), "2 and 1 seeds"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, said",
+    [
+        (lambda: Sample(()), "one finite number"),
+        (lambda: Sample((0.1, math.nan)), "one finite number"),
+        (lambda: Sample((0.1,), np.zeros((2, 5), bool)), "1 values, and answers of 2 runs"),
+        (lambda: compared(sample(np.eye(3, 5, dtype=bool)), sample(np.eye(3, 6, dtype=bool))), "5 and 6 test images"),
+        (lambda: paired(Sample((0.1, 0.2)), Sample((0.1,))), "2 and 1 seeds"),
+    ],
+)
 def test_what_cannot_be_compared_is_refused(make, said) -> None:  # noqa: ANN001
     with pytest.raises(SettingError, match=said):
         make()

@@ -83,9 +83,16 @@ def test_patches_have_the_means_and_deviations_of_a_plain_loop() -> None:
             assert float(got.deviation[row, column]) == pytest.approx(variance**0.5, rel=1e-5)
 
 
-@pytest.mark.parametrize(("edge", "across", "down"), [
-    ("horizontal", 0, 3), ("rising", 2, 2), ("vertical", -3, 0), ("falling", 2, -2), ("vertical", 3, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("edge", "across", "down"),
+    [
+        ("horizontal", 0, 3),
+        ("rising", 2, 2),
+        ("vertical", -3, 0),
+        ("falling", 2, -2),
+        ("vertical", 3, 1),
+    ],
+)
 def test_a_ramp_has_all_its_energy_in_one_direction(edge: str, across: int, down: int) -> None:
     rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
     ramp = (across * columns + down * rows)[None, None].double()
@@ -123,8 +130,12 @@ def test_brightness_weighs_the_channels_and_many_blocks_are_one() -> None:
 def test_the_four_means_are_those_of_numpy() -> None:
     images = drawn(50, 3, 5, 7)
     pixels = images.double().numpy()
-    wanted = {"pixel": pixels.mean(0), "channel": pixels.mean((0, 2, 3))[:, None, None], "number": pixels.mean(),
-              "none": 0.0}  # fmt: skip
+    wanted = {
+        "pixel": pixels.mean(0),
+        "channel": pixels.mean((0, 2, 3))[:, None, None],
+        "number": pixels.mean(),
+        "none": 0.0,
+    }
     assert set(wanted) == set(MEANS)
     for kind, mean in wanted.items():
         got = mean_image(images, kind)
@@ -172,8 +183,10 @@ def test_the_local_one_is_that_of_a_plain_loop(window: int, sigma: float | None)
     images = drawn(2, 3, 8, 11)
     for i, image in enumerate(images):
         subtracted, divided = slow_local(image, window, sigma or window / 4)
-        ours = [some[i].double() for some in (subtract_local_mean(images, window, sigma),
-                                              local_contrast(images, window, sigma))]  # fmt: skip
+        ours = [
+            some[i].double()
+            for some in (subtract_local_mean(images, window, sigma), local_contrast(images, window, sigma))
+        ]
         torch.testing.assert_close(ours[0], subtracted, rtol=0, atol=1e-3)
         torch.testing.assert_close(ours[1], divided, rtol=0, atol=1e-4)
 

@@ -123,12 +123,14 @@ def test_tuning_of_a_grating_and_of_a_blob() -> None:
 
 def test_kinds() -> None:
     blob = {"across": 2.5, "along": 2.5}
-    kernels = torch.stack([
-        gabor(60, 0.25, across=3, along=3).kernel(11, 11),
-        gabor(60, 0, 0, colour=OPPONENT, **blob).kernel(11, 11),
-        gabor(60, 0, 0, colour=GREY, **blob).kernel(11, 11),
-        noise(1)[0],
-    ])  # fmt: skip
+    kernels = torch.stack(
+        [
+            gabor(60, 0.25, across=3, along=3).kernel(11, 11),
+            gabor(60, 0, 0, colour=OPPONENT, **blob).kernel(11, 11),
+            gabor(60, 0, 0, colour=GREY, **blob).kernel(11, 11),
+            noise(1)[0],
+        ]
+    )
     found = measure(kernels, line=0.2)
     assert [one.kind for one in found] == ["oriented", "coloured blob", "grey blob", "neither"]
     assert found[2].colour == pytest.approx(0, abs=1e-6)

@@ -31,8 +31,11 @@ def by_loop(base: np.ndarray, query: np.ndarray, skipped: int | None = None) -> 
 @pytest.mark.parametrize("search", ["faiss", "torch"])
 def test_the_nearest_are_those_of_a_plain_loop(search: str) -> None:
     base, queries = vectors(300), vectors(40, seed=1)
-    found = nearest(base, queries, 7) if search == "faiss" else retrieval._nearest_on(
-        torch.device("cpu"), base, queries, 7, at_once=16)  # fmt: skip
+    found = (
+        nearest(base, queries, 7)
+        if search == "faiss"
+        else retrieval._nearest_on(torch.device("cpu"), base, queries, 7, at_once=16)
+    )
     for query, distances, numbers in zip(queries, found.distances, found.numbers, strict=True):
         expected = by_loop(base, query)[:7]
         assert numbers.tolist() == [number for _, number in expected]

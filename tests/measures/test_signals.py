@@ -71,8 +71,10 @@ def test_the_first_layers_profile_is_that_of_plain_differentiation(nonlinearity:
     assert 0.01 < few < 0.99
     assert profile.slope_small == pytest.approx(few, abs=1e-3)
     for found, numbers in (
-        (profile.input_rms, inputs), (profile.output_rms, outputs), (profile.gradient_rms, gradient),
-    ):  # fmt: skip
+        (profile.input_rms, inputs),
+        (profile.output_rms, outputs),
+        (profile.gradient_rms, gradient),
+    ):
         assert found == pytest.approx(numbers.square().mean().sqrt().item(), rel=1e-5)
 
 

@@ -56,11 +56,20 @@ def test_the_papers_sums(paper):
 def test_the_papers_maps_are_55_27_13_and_6_wide(paper):
     shapes = {row.name: row.shape for row in paper.rows}
     assert shapes == {
-        "conv1": (96, 55, 55), "norm1": (96, 55, 55), "pool1": (96, 27, 27),
-        "conv2": (256, 27, 27), "norm2": (256, 27, 27), "pool2": (256, 13, 13),
-        "conv3": (384, 13, 13), "conv4": (384, 13, 13), "conv5": (256, 13, 13), "pool5": (256, 6, 6),
-        "fc6": (4096,), "fc7": (4096,), "fc8": (1000,),
-    }  # fmt: skip
+        "conv1": (96, 55, 55),
+        "norm1": (96, 55, 55),
+        "pool1": (96, 27, 27),
+        "conv2": (256, 27, 27),
+        "norm2": (256, 27, 27),
+        "pool2": (256, 13, 13),
+        "conv3": (384, 13, 13),
+        "conv4": (384, 13, 13),
+        "conv5": (256, 13, 13),
+        "pool5": (256, 6, 6),
+        "fc6": (4096,),
+        "fc7": (4096,),
+        "fc8": (1000,),
+    }
 
 
 @pytest.mark.parametrize(
@@ -148,8 +157,15 @@ def test_receptive_fields_are_what_a_gradient_reaches(name):
 def test_the_papers_receptive_fields(paper):
     sizes = {row.name: row.field.size for row in paper.rows if row.field}
     assert [sizes[name] for name in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5")] == [
-        11, 19, 51, 67, 99, 131, 163, 195,
-    ]  # fmt: skip
+        11,
+        19,
+        51,
+        67,
+        99,
+        131,
+        163,
+        195,
+    ]
     assert paper["pool5"].field == ReceptiveField(195, 32, -64)
     assert shapes_only(AlexNetConfig.torchvision()).describe()["conv1"].field == ReceptiveField(11, 4, -2)
 

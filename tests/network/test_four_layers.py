@@ -32,9 +32,15 @@ def pixels(n: int = 4, size: int = 32, deviation: float = 64.0) -> torch.Tensor:
 WEIGHTS = {
     "80sec": (75 * 32 + 32) + (800 * 32 + 32) + (800 * 64 + 64) + (64 * 16 * 64 + 64) + (64 * 10 + 10),
     "18pct": (75 * 32 + 32) + (800 * 32 + 32) + (800 * 64 + 64) + (64 * 16 * 10 + 10),
-    "deep": (27 * 32 + 32) + (288 * 32 + 32) + (288 * 48 + 48) + (432 * 48 + 48) + (432 * 64 + 64) + (576 * 64 + 64)
-    + (64 * 16 * 64 + 64) + (64 * 10 + 10),
-}  # fmt: skip
+    "deep": (27 * 32 + 32)
+    + (288 * 32 + 32)
+    + (288 * 48 + 48)
+    + (432 * 48 + 48)
+    + (432 * 64 + 64)
+    + (576 * 64 + 64)
+    + (64 * 16 * 64 + 64)
+    + (64 * 10 + 10),
+}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -160,9 +166,13 @@ def test_the_functions_are_what_their_names_say() -> None:
     e = torch.e
     tanh = [(e**-2 - e**2) / (e**-2 + e**2), (e**0.5 - e**-0.5) / (e**0.5 + e**-0.5)]
     wanted = {
-        "relu": [0, 0.5], "tanh": tanh, "sigmoid": [1 / (1 + e**2), 1 / (1 + e**-0.5)],
-        "abs_tanh": [-tanh[0], tanh[1]], "leaky_relu": [-0.02, 0.5], "elu": [e**-2 - 1, 0.5],
-    }  # fmt: skip
+        "relu": [0, 0.5],
+        "tanh": tanh,
+        "sigmoid": [1 / (1 + e**2), 1 / (1 + e**-0.5)],
+        "abs_tanh": [-tanh[0], tanh[1]],
+        "leaky_relu": [-0.02, 0.5],
+        "elu": [e**-2 - 1, 0.5],
+    }
     for name, values in wanted.items():
         assert NONLINEARITIES[name].function(z).tolist() == pytest.approx(values, abs=1e-12), name
 

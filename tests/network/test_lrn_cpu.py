@@ -38,10 +38,22 @@ def near(ours, wanted, tolerance=7e-7):
 
 
 # Pixels just under, at and over a tile's 128; pixels of channels so few or so many that a tile holds several, or one.
-@pytest.mark.parametrize("shape", [
-    (3, 8), (1, 300), (2, 8, 1), (2, 8, 127), (2, 8, 128), (2, 8, 129), (1, 6, 5, 3), (3, 96, 4, 4), (2, 256, 3, 3),
-    (1, 300, 2, 2), (2, 10, 2, 3, 4),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (3, 8),
+        (1, 300),
+        (2, 8, 1),
+        (2, 8, 127),
+        (2, 8, 128),
+        (2, 8, 129),
+        (1, 6, 5, 3),
+        (3, 96, 4, 4),
+        (2, 256, 3, 3),
+        (1, 300, 2, 2),
+        (2, 10, 2, 3, 4),
+    ],
+)
 @pytest.mark.parametrize(
     "formula", [PAPER, (5, 2.0, 0.01, 0.75, 2), (3, 1.0, 0.1, 0.6, 1), (1, 1.0, 0.1, 0.75, 2)], ids=str
 )

@@ -114,8 +114,15 @@ def test_the_2012_bookkeeping_on_two_cards() -> None:
 def test_the_layer_of_a_step() -> None:
     kept = kept_for_backward(described(AlexNetConfig.paper()))
     assert [t.layer for t in kept if t.step in ("conv1", "act1", "pool1", "fc6", "act6", "drop7", "fc8")] == [
-        "conv1", "conv1", "conv1", "conv1", "fc6", "fc6", "fc7", "fc8",
-    ]  # fmt: skip
+        "conv1",
+        "conv1",
+        "conv1",
+        "conv1",
+        "fc6",
+        "fc6",
+        "fc7",
+        "fc8",
+    ]
     assert {t.layer for t in kept} == {row.name for row in described(AlexNetConfig.paper()).layers}
 
 

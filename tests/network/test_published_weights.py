@@ -188,16 +188,24 @@ def full_state(name, classes=1000, **changes):
 @pytest.mark.parametrize(
     "into, out_of, said",
     [
-        ("paper", "torchvision", r"^conv1.weight: the state dict holds \(64, 3, 11, 11\), this network \(paper\) has "
-         r"\(96, 3, 11, 11\); it looks like AlexNetConfig.torchvision\(\)"),
+        (
+            "paper",
+            "torchvision",
+            r"^conv1.weight: the state dict holds \(64, 3, 11, 11\), this network \(paper\) has "
+            r"\(96, 3, 11, 11\); it looks like AlexNetConfig.torchvision\(\)",
+        ),
         ("torchvision", "paper", r"^conv1.weight: .*; it looks like AlexNetConfig.paper\(\)"),
         ("torchvision", "caffe", r"^conv1.weight: .*; it looks like AlexNetConfig.paper\(\)"),
         ("code2012", "one_gpu_half", r"^conv1.weight: .*; it looks like AlexNetConfig.one_gpu_half\(\)"),
         ("sixth_conv", "paper", r"^conv6.weight is missing from the state dict; it looks like AlexNetConfig.paper\(\)"),
-        ("paper", "sixth_conv", r"^conv6.weight is in the state dict, but this network \(paper\) has no such tensor; "
-         r"it looks like AlexNetConfig.sixth_conv\(\)"),
+        (
+            "paper",
+            "sixth_conv",
+            r"^conv6.weight is in the state dict, but this network \(paper\) has no such tensor; "
+            r"it looks like AlexNetConfig.sixth_conv\(\)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_state_dict_of_another_variant_is_refused_by_its_first_tensor(into, out_of, said):
     net = AlexNet(replace(VARIANTS[into](), hidden=(8, 8)), seed=0)
     before = {key: value.clone() for key, value in net.state_dict().items()}

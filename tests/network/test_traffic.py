@@ -70,8 +70,15 @@ def test_the_papers_net_at_full_size_counts_the_same():
         (replace(ablations()["never_exchange"], **SMALL), {"fc8": 12}),
         (
             replace(ablations()["always_exchange"], **SMALL),
-            {"conv2": 8 * 11 * 11, "conv3": 16 * 5 * 5, "conv4": 12 * 5 * 5, "conv5": 12 * 5 * 5,
-             "fc6": 16 * 2 * 2, "fc7": 20, "fc8": 12},
+            {
+                "conv2": 8 * 11 * 11,
+                "conv3": 16 * 5 * 5,
+                "conv4": 12 * 5 * 5,
+                "conv5": 12 * 5 * 5,
+                "fc6": 16 * 2 * 2,
+                "fc7": 20,
+                "fc8": 12,
+            },
         ),
         (
             replace(ablations()["exchange_at_conv2"], **SMALL),
@@ -84,7 +91,7 @@ def test_the_papers_net_at_full_size_counts_the_same():
         (small(dropout_first=True), {"conv3": 16 * 5 * 5, "fc6": 16 * 2 * 2, "fc7": 20, "fc8": 12}),
     ],
     ids=lambda value: getattr(value, "name", None),
-)  # fmt: skip
+)
 def test_counted_is_expected_is_by_hand(config, by_hand):
     split = TwoGPUAlexNet(config, num_classes=CLASSES, seed=0)
     split(images(config, 2, dtype=torch.float32)).sum().backward()

@@ -162,11 +162,13 @@ def test_caption_and_alternative_text_cannot_break_the_page():
         ({"origin": "computed"}, "computed"),
         ({"origin": "live", "seeds": 1}, "live · 1 seed"),
         ({"origin": "live", "seeds": [3, 4], "data": "CIFAR-10 (JPEG copy)"}, "live · 2 seeds · CIFAR-10 (JPEG copy)"),
-        ({"origin": "recorded", "seeds": 10, "data": {"name": "CIFAR-10", "stand_in": False}, "records": ["a/b"]},
-         "recorded · 10 seeds · CIFAR-10"),
+        (
+            {"origin": "recorded", "seeds": 10, "data": {"name": "CIFAR-10", "stand_in": False}, "records": ["a/b"]},
+            "recorded · 10 seeds · CIFAR-10",
+        ),
         ({"origin": "recorded", "seeds": 10}, "not yet run"),
     ],
-)  # fmt: skip
+)
 def test_origin_line(arguments, line):
     page = inline.figure_bundle(drawing(), alt=ALT, **arguments)["text/html"]
     assert f'<span class="an-origin">[{line}]</span>' in page

@@ -150,8 +150,7 @@ def run_notebook(*cells: str, live: bool = False) -> list[list]:
 
 
 BAR = (
-    "from alexnet_lib.system.progress import progress\n"
-    "for i in progress(range(3), desc='passes', mininterval=0): pass"
+    "from alexnet_lib.system.progress import progress\nfor i in progress(range(3), desc='passes', mininterval=0): pass"
 )
 
 

@@ -118,8 +118,15 @@ def test_arrows_home_and_end_move_focus_and_choice(page) -> None:  # noqa: ANN00
     page.evaluate("addEventListener('keydown', e => { window.leaked = e.key; })")
     page.keyboard.press("Tab")
     assert focused(page) == "cat"
-    moves = [("ArrowRight", 1), ("ArrowDown", 2), ("ArrowRight", 0), ("ArrowLeft", 2), ("ArrowUp", 1), ("End", 2),
-             ("Home", 0)]  # fmt: skip
+    moves = [
+        ("ArrowRight", 1),
+        ("ArrowDown", 2),
+        ("ArrowRight", 0),
+        ("ArrowLeft", 2),
+        ("ArrowUp", 1),
+        ("End", 2),
+        ("Home", 0),
+    ]
     for key, number in moves:
         page.keyboard.press(key)
         assert (focused(page), visible(page)) == (NAMES[number], [[number], [2]]), key

@@ -86,9 +86,17 @@ def test_stand_in_is_stamped_on_every_frame():
 
 @pytest.mark.parametrize(
     "options",
-    [{"values": [1.0]}, {"values": range(61)}, {"start": 3}, {"start": -1}, {"label": " "}, {"alt": ""},
-     {"alt": lambda v: "plot"}, {"origin": "guessed"}],
-)  # fmt: skip
+    [
+        {"values": [1.0]},
+        {"values": range(61)},
+        {"start": 3},
+        {"start": -1},
+        {"label": " "},
+        {"alt": ""},
+        {"alt": lambda v: "plot"},
+        {"origin": "guessed"},
+    ],
+)
 def test_sliders_that_cannot_work_are_refused(options):
     with pytest.raises(SettingError):
         make(**options)

@@ -126,14 +126,17 @@ def test_how_slow_bfloat16_is_is_tried_and_then_remembered(monkeypatch: pytest.M
         devices.slowdown.cache_clear()
 
 
-@pytest.mark.parametrize("most, seconds, wanted", [
-    (4, {4: 0.01, 2: 0.02, 1: 0.04}, 4),  # free cores
-    (4, {4: 0.09, 2: 0.02, 1: 0.04}, 2),  # two of four are taken
-    (2, {2: 0.05, 1: 0.02}, 1),
-    (2, {2: 0.021, 1: 0.02}, 2),  # as good as alike: more
-    (3, {3: 0.03, 1: 0.02}, 1),
-    (1, {}, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "most, seconds, wanted",
+    [
+        (4, {4: 0.01, 2: 0.02, 1: 0.04}, 4),  # free cores
+        (4, {4: 0.09, 2: 0.02, 1: 0.04}, 2),  # two of four are taken
+        (2, {2: 0.05, 1: 0.02}, 1),
+        (2, {2: 0.021, 1: 0.02}, 2),  # as good as alike: more
+        (3, {3: 0.03, 1: 0.02}, 1),
+        (1, {}, 1),
+    ],
+)
 def test_as_many_threads_as_are_quickest_just_now(
     most: int, seconds: dict[int, float], wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

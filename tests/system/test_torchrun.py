@@ -23,10 +23,21 @@ os._exit(0)  # as one that is killed: nothing is taken down
 
 def start(port: int, rank: int, restart: int) -> subprocess.Popen:
     """One of two processes, with the environment that torchrun gives it."""
-    given = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2",
-             "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(restart)}  # fmt: skip
-    return subprocess.Popen([sys.executable, "-c", JOINS], env=os.environ | given, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    given = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "TORCHELASTIC_RESTART_COUNT": str(restart),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-c", JOINS],
+        env=os.environ | given,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def test_a_process_that_comes_first_after_a_restart_waits_for_the_other() -> None:

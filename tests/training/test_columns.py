@@ -78,10 +78,13 @@ def test_a_loss_that_is_not_a_number_ends_both(prepared: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("more", "said"),
-    [((), "start torchrun --nproc-per-node 2"), (("--set", "net.columns=1"), "columns=1; two devices need"),
-     (("--compile",), "--compile does not reach across"),
-     (("--recipe", "caffe", "--passes", "90"), "normalises across both")],
-)  # fmt: skip
+    [
+        ((), "start torchrun --nproc-per-node 2"),
+        (("--set", "net.columns=1"), "columns=1; two devices need"),
+        (("--compile",), "--compile does not reach across"),
+        (("--recipe", "caffe", "--passes", "90"), "normalises across both"),
+    ],
+)
 def test_columns_that_cannot_be(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: tuple[str, ...], said: str
 ) -> None:

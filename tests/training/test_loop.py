@@ -71,8 +71,15 @@ def test_the_seed_decides(prepared: Path, tmp_path: Path) -> None:
 
 
 def test_training_learns(prepared: Path, tmp_path: Path) -> None:
-    recipe = small("passes=30", "schedule=constant", "lighting=none", "net.dropout=0", "net.norm=none",
-                   "net.widths=16,32,32,32,32", "net.hidden=64,64")  # fmt: skip
+    recipe = small(
+        "passes=30",
+        "schedule=constant",
+        "lighting=none",
+        "net.dropout=0",
+        "net.norm=none",
+        "net.widths=16,32,32,32,32",
+        "net.hidden=64,64",
+    )
     recipe = replace(recipe, net=replace(recipe.net, deviations=None, biases=(0.0,) * 8))
     training(prepared, tmp_path / "run", recipe).run()
     passes = [event for event in read_log(tmp_path / "run") if event["event"] == "pass"]
@@ -92,9 +99,12 @@ def test_a_loss_that_is_no_number_stops_at_its_step(prepared: Path, tmp_path: Pa
 def test_a_request_to_end_saves_the_state(prepared: Path, tmp_path: Path) -> None:
     command = words(prepared, tmp_path / "run", "--passes", "300")
     running = subprocess.Popen(
-        [sys.executable, "-m", "alexnet_lib", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "alexnet_lib", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     end = time.monotonic() + 120
     while not (tmp_path / "run" / "log.jsonl").exists() and time.monotonic() < end:
         time.sleep(0.05)
@@ -133,8 +143,22 @@ def test_train_and_evaluate_as_commands(prepared: Path, tmp_path: Path, capsys: 
     assert (tmp_path / "0" / "pass-002.safetensors").exists()
     assert list((tmp_path / "0" / "tensorboard").iterdir())
     best = min(event["val_top1"] for event in read_log(tmp_path / "0") if event["event"] == "pass")
-    assert main(["evaluate", str(tmp_path / "0"), "--data", str(prepared), "--ten-views", "--device", "cpu",
-                 "--average", str(tmp_path / "1")]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "evaluate",
+                str(tmp_path / "0"),
+                "--data",
+                str(prepared),
+                "--ten-views",
+                "--device",
+                "cpu",
+                "--average",
+                str(tmp_path / "1"),
+            ]
+        )
+        == 0
+    )
     assert "ten    views: error top-1" in capsys.readouterr().out
     assert main(["evaluate", str(tmp_path / "0"), "--data", str(prepared), "--device", "cpu"]) == 0
     assert f"centre view : error top-1 {best:.2%}" in capsys.readouterr().out
@@ -159,9 +183,13 @@ def test_the_average_over_views_and_networks_is_of_softmax_outputs(prepared: Pat
 
 @pytest.mark.parametrize("first, then", [("bfloat16", "float32"), ("float32", "bfloat16")])
 def test_a_run_keeps_the_type_that_auto_chose_when_it_began(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, first: str,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    first: str,
     then: str,
-) -> None:  # fmt: skip
+) -> None:
     """Taken up where the other one is quicker, it goes on in its own; asked for the other, it is refused."""
     run, more = tmp_path / "run", ("--passes", "1", "--set", "dtype=auto")
     monkeypatch.setattr(command, "slowdown", lambda device: 0.5)

@@ -87,8 +87,11 @@ def test_fused_is_asked_for_and_given_only_what_lies_alike_in_memory(monkeypatch
     start = torch.randn(4, 3, 5, 5).contiguous(memory_format=torch.channels_last)
     gradient = torch.randn(4, 3, 5, 5)
     expected = start - 0.1 * gradient
-    for fused, given, used in ((False, torch.empty_like(start), 0), (True, torch.empty_like(start), 1),
-                               (True, torch.empty(start.shape), 0)):  # fmt: skip
+    for fused, given, used in (
+        (False, torch.empty_like(start), 0),
+        (True, torch.empty_like(start), 1),
+        (True, torch.empty(start.shape), 0),
+    ):
         w = torch.nn.Parameter(start.clone())
         w.grad = given.copy_(gradient)
         PaperSGD([w], 0.1, 0.9, fused=fused).step()

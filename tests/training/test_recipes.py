@@ -48,12 +48,25 @@ def test_a_recipe_survives_being_written_as_json(name: str) -> None:
 
 
 def test_changes_reach_recipe_and_network() -> None:
-    recipe = named("code2012", ["rate=0.5", "reflect=no", "lighting_until=none", "drops=3,5", "passes=7",
-                                "net.norm=none", "net.hidden=8, 9", "net.sixth=12", "net.columns=1"])  # fmt: skip
+    recipe = named(
+        "code2012",
+        [
+            "rate=0.5",
+            "reflect=no",
+            "lighting_until=none",
+            "drops=3,5",
+            "passes=7",
+            "net.norm=none",
+            "net.hidden=8, 9",
+            "net.sixth=12",
+            "net.columns=1",
+        ],
+    )
     assert (recipe.rate, recipe.reflect, recipe.lighting_until, recipe.drops) == (0.5, False, None, (3, 5))
     assert (recipe.net.norm, recipe.net.hidden, recipe.net.sixth, recipe.net.columns) == ("none", (8, 9), 12, 1)
-    assert recipe == replace(named("code2012"), rate=0.5, reflect=False, lighting_until=None, drops=(3, 5), passes=7,
-                             net=recipe.net)  # fmt: skip
+    assert recipe == replace(
+        named("code2012"), rate=0.5, reflect=False, lighting_until=None, drops=(3, 5), passes=7, net=recipe.net
+    )
 
 
 @pytest.mark.parametrize(

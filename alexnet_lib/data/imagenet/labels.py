@@ -24,11 +24,15 @@ def read_labels(path: Path, classes: Sequence[str], names: Sequence[str]) -> lis
     found = _parse(path, classes)
     labels = [found.get(_stem(name)) for name in names]
     if unlabelled := [name for name, label in zip(names, labels, strict=True) if label is None]:
-        raise DataError(f"{path} says nothing of {len(unlabelled):,} of the {len(names):,} validation images, the "
-                        f"first {unlabelled[0]}. {LABELS_HELP}")  # fmt: skip
+        raise DataError(
+            f"{path} says nothing of {len(unlabelled):,} of the {len(names):,} validation images, the "
+            f"first {unlabelled[0]}. {LABELS_HELP}"
+        )
     if missing := sorted(set(range(len(classes))) - set(labels)):
-        raise DataError(f"no validation image is of class {classes[missing[0]]}, by {path} "
-                        f"({len(missing):,} classes have none): are all images there?")  # fmt: skip
+        raise DataError(
+            f"no validation image is of class {classes[missing[0]]}, by {path} "
+            f"({len(missing):,} classes have none): are all images there?"
+        )
     return labels
 
 
@@ -50,8 +54,10 @@ def _parse(path: Path, classes: Sequence[str]) -> dict[str, int]:
         if label is None and re.fullmatch(r"[0-9]{1,9}", fields[1]) and int(fields[1]) < len(classes):
             label = int(fields[1])
         if label is None:
-            raise DataError(f"{path}, line {line_number}: {fields[1]!r} is none of the {len(classes):,} classes, "
-                            f"{classes[0]} to {classes[-1]}, nor a number from 0 to {len(classes) - 1}")  # fmt: skip
+            raise DataError(
+                f"{path}, line {line_number}: {fields[1]!r} is none of the {len(classes):,} classes, "
+                f"{classes[0]} to {classes[-1]}, nor a number from 0 to {len(classes) - 1}"
+            )
         if found.setdefault(name, label) != label:
             raise DataError(f"{path}, line {line_number}: {fields[0]} is given two classes")
     return found

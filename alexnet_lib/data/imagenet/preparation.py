@@ -32,11 +32,20 @@ SMALL = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")  # of
 
 
 def prepare(
-    src: str | os.PathLike | Source, dst: str | os.PathLike, *, side: int = 256, format: str = "raw",
-    quality: int = 95, resample: str = "bilinear", jobs: int | None = None, skip_bad: bool = False,
-    val_labels: str | os.PathLike | None = None, images_per_shard: int | None = None,
-    classes: int | Sequence[str] | None = None, per_class: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    src: str | os.PathLike | Source,
+    dst: str | os.PathLike,
+    *,
+    side: int = 256,
+    format: str = "raw",
+    quality: int = 95,
+    resample: str = "bilinear",
+    jobs: int | None = None,
+    skip_bad: bool = False,
+    val_labels: str | os.PathLike | None = None,
+    images_per_shard: int | None = None,
+    classes: int | Sequence[str] | None = None,
+    per_class: int | None = None,
+) -> dict[str, Any]:
     """Prepare the images of `src` into the folder `dst`, and return what dst/index.json then holds (paper, section 2).
 
     src: a folder (`val_labels`: see `sources.find_source`; `classes`, `per_class`: see `sources.part_of`), or a
@@ -78,8 +87,12 @@ def _check(side: int, format: str, quality: int, resample: str, jobs: int | None
         raise SettingError(f"--format {format}: use {' or '.join(ENDINGS)}")
     if resample not in RESAMPLES:
         raise SettingError(f"--resample {resample}: use {' or '.join(RESAMPLES)}")
-    for name, value, least, most in (("side", side, 1, 4096), ("quality", quality, 1, 100), ("jobs", jobs, 1, 4096),
-                                     ("images-per-shard", per_shard, 1, 65_536)):  # fmt: skip
+    for name, value, least, most in (
+        ("side", side, 1, 4096),
+        ("quality", quality, 1, 100),
+        ("jobs", jobs, 1, 4096),
+        ("images-per-shard", per_shard, 1, 65_536),
+    ):
         if value is not None and not least <= value <= most:
             raise SettingError(f"--{name} {value}: give a whole number from {least} to {most:,}")
 
@@ -209,13 +222,19 @@ class _Preparation:
         found = statistics(totals)
         store.write_statistics(self.target / STATISTICS, found, totals["pixels"])
         index = self.plan | {
-            "classes": [{"name": name, "words": words, **{split: by_class[split][i] for split in splits}}
-                        for i, (name, words) in enumerate(zip(self.source.classes, self.source.words, strict=True))],
+            "classes": [
+                {"name": name, "words": words, **{split: by_class[split][i] for split in splits}}
+                for i, (name, words) in enumerate(zip(self.source.classes, self.source.words, strict=True))
+            ],
             "splits": splits,
-            "statistics": {"file": STATISTICS, "scale": "0-255", "images": found.images,
-                           **{name: getattr(found, name).tolist() for name in SMALL},
-                           "deviation_around_mean_image": found.deviation_around_mean_image},
-        }  # fmt: skip
+            "statistics": {
+                "file": STATISTICS,
+                "scale": "0-255",
+                "images": found.images,
+                **{name: getattr(found, name).tolist() for name in SMALL},
+                "deviation_around_mean_image": found.deviation_around_mean_image,
+            },
+        }
         for path in (path for shard in self.shards for path in (shard.file, shard.note)):
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
@@ -228,8 +247,13 @@ class _Preparation:
         notes = [(shard, read_json(shard.note)) for shard in self.shards if shard.split == split]
         labels = Counter(label for _, note in notes for label in note["labels"])
         images, size, turned = (sum(note[key] for _, note in notes) for key in ("images", "bytes", "exif_turned"))
-        shards = [{"file": shard.file.relative_to(self.target).as_posix(),
-                   **{key: note[key] for key in ("images", "bytes", "crc32")}} for shard, note in notes]  # fmt: skip
+        shards = [
+            {
+                "file": shard.file.relative_to(self.target).as_posix(),
+                **{key: note[key] for key in ("images", "bytes", "crc32")},
+            }
+            for shard, note in notes
+        ]
         skipped = [bad for _, note in notes for bad in note["bad"]]
         summary = {"images": images, "bytes": size, "exif_turned": turned, "skipped": skipped, "shards": shards}
         return summary, [labels[label] for label in range(len(self.source.classes))]

@@ -182,9 +182,12 @@ def _flat_val(folder: Path, classes: tuple[str, ...], val_labels: str | os.PathL
 def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
     tars = class_tars(folder / TRAIN_TAR)
     classes = tuple(sorted(tars))
-    train = [_tar_entry(f"train/{name}", label, TRAIN_TAR, member)
-             for label, name in enumerate(classes)
-             for member in sorted(tars[name]) if _is_image(member.name)]  # fmt: skip
+    train = [
+        _tar_entry(f"train/{name}", label, TRAIN_TAR, member)
+        for label, name in enumerate(classes)
+        for member in sorted(tars[name])
+        if _is_image(member.name)
+    ]
     if empty := sorted(set(range(len(classes))) - {entry.label for entry in train}):
         raise DataError(f"{folder / TRAIN_TAR}: {classes[empty[0]]}.tar in it holds no images")
     if not (folder / VAL_TAR).is_file():

@@ -245,19 +245,31 @@ def training_images(train: ImageSet, terms: Terms, side: int) -> ImageSet:
 
 
 def one_stage(
-    net: nn.Module, train: ImageSet, settings: TrainSettings, scale: Scale, seed: int, device: str,
-    checkpoint: Path | None, look: OnPoint,
-) -> TrainResult:  # fmt: skip
+    net: nn.Module,
+    train: ImageSet,
+    settings: TrainSettings,
+    scale: Scale,
+    seed: int,
+    device: str,
+    checkpoint: Path | None,
+    look: OnPoint,
+) -> TrainResult:
     """One stage; the velocity starts at zero in each, as little of the old one is left after ten steps."""
     return fit(
-        net, train.images, train.labels, settings, scale, seed=seed, device=device, checkpoint=checkpoint,
-        on_point=look, parameters=groups_of(net, settings),
-    )  # fmt: skip
+        net,
+        train.images,
+        train.labels,
+        settings,
+        scale,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        on_point=look,
+        parameters=groups_of(net, settings),
+    )
 
 
-def on_point(
-    trial: Trial, net: nn.Module, train: ImageSet, judged: ImageSet, scale: Scale, device: str
-) -> OnPoint:  # fmt: skip
+def on_point(trial: Trial, net: nn.Module, train: ImageSet, judged: ImageSet, scale: Scale, device: str) -> OnPoint:
     """What is done at each point of a run: it ends if it is to, and is measured if its terms say so (no pilot is)."""
     if trial.terms.watched and not trial.pilot:
         return watching(net, train, judged, trial.terms.watched, scale, device)

@@ -87,9 +87,15 @@ def narrowed(parts: tuple[Part, ...], wanted: list[str]) -> tuple[Part, ...]:
 
 
 def run(
-    comparison: Comparison, parts: tuple[Part, ...], *, out: Path | None = None, data: str | None = None,
-    device: str = "auto", jobs: int | None = None, command: str | None = None,
-) -> list[Path]:  # fmt: skip
+    comparison: Comparison,
+    parts: tuple[Part, ...],
+    *,
+    out: Path | None = None,
+    data: str | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    command: str | None = None,
+) -> list[Path]:
     """Run the parts, writing a variant's record after each of its runs; what `out` already holds is not run again.
 
     Returns the paths of the records it wrote. Raises SettingError for the stand-in and for a folder that cannot be
@@ -109,9 +115,7 @@ def run(
     return call.run(entries, place, run_trial)
 
 
-def announce(
-    call: Call, parts: tuple[Part, ...], entries: list[Variant], sets: dict[int | None, ImageSet]
-) -> None:
+def announce(call: Call, parts: tuple[Part, ...], entries: list[Variant], sets: dict[int | None, ImageSet]) -> None:
     """Print the plan: for each part its images, passes and seeds; and how long it will take."""
     told = [told_of(part, {entry.run: len(sets[entry.terms.images]) for entry in part.entries()}) for part in parts]
     seconds = 0.0
@@ -123,9 +127,10 @@ def announce(
         seconds += work / speed_of(entry, train, call)
     runs = "runs" if call.jobs == 1 or call.device.type == "cpu" else "runs (if they do not slow each other down)"
     call.announce(
-        f"{call.experiment}: {next(iter(sets.values())).name}", *told,
+        f"{call.experiment}: {next(iter(sets.values())).name}",
+        *told,
         f"about {seconds / call.jobs / 60:,.0f} minutes for the {runs} that are left, by the speed measured just now",
-    )  # fmt: skip
+    )
 
 
 def told_of(part: Part, images: dict[str, int]) -> str:
@@ -135,10 +140,14 @@ def told_of(part: Part, images: dict[str, int]) -> str:
     pilot = f", rate chosen of {len(first.rates)} by {first.pilot:g} passes each" if len(first.rates) > 1 else ""
     kinds = {True: "random crops and reflections", "crops": "random crops", "reflections": "random reflections"}
     crops = dict.fromkeys(kinds.get(one.augmented, "centres, not augmented") for one in terms)
-    spans = [f"{low:{form}}" + (f" to {high:{form}}" if high > low else "") for low, high, form in (
-        (min(passes), max(passes), "g"), (min(counts), max(counts), ","))]  # fmt: skip
-    return (f"{part.name}: {len(part.variants)} variants, {part.seeds} seeds of {spans[0]} passes{pilot}; "
-            f"{spans[1]} images ({' / '.join(crops)})")  # fmt: skip
+    spans = [
+        f"{low:{form}}" + (f" to {high:{form}}" if high > low else "")
+        for low, high, form in ((min(passes), max(passes), "g"), (min(counts), max(counts), ","))
+    ]
+    return (
+        f"{part.name}: {len(part.variants)} variants, {part.seeds} seeds of {spans[0]} passes{pilot}; "
+        f"{spans[1]} images ({' / '.join(crops)})"
+    )
 
 
 def views_measured(entry: Variant, side: int = 32) -> int:

@@ -92,15 +92,27 @@ class Call:
 
     @classmethod
     def of(
-        cls, experiment: str, claims: Sequence[str], *, out: Path | None = None, device: str = "auto",
-        jobs: int | None = None, command: str | None = None,
-    ) -> Call:  # fmt: skip
+        cls,
+        experiment: str,
+        claims: Sequence[str],
+        *,
+        out: Path | None = None,
+        device: str = "auto",
+        jobs: int | None = None,
+        command: str | None = None,
+    ) -> Call:
         """out: None for the book's records. SettingError: no such device."""
         chosen = pick_device(device)
         if chosen.type == "cpu":
             keep_freed_memory()
-        return cls(experiment, claims, Path(out) if out is not None else records.recorded_root(), chosen,
-                   jobs or default_jobs(chosen.type), command or records.command_line(sys.argv[1:]))  # fmt: skip
+        return cls(
+            experiment,
+            claims,
+            Path(out) if out is not None else records.recorded_root(),
+            chosen,
+            jobs or default_jobs(chosen.type),
+            command or records.command_line(sys.argv[1:]),
+        )
 
     @property
     def threads(self) -> int:
@@ -134,14 +146,24 @@ class Call:
 
     def announce(self, *lines: str) -> None:
         """Print the plan before it starts, with what it runs on."""
-        print("\n".join((*lines[:1], f"{describe_device(self.device)}; {self.jobs} runs at a time, {self.threads} "
-                         "thread(s) each", *lines[1:])))  # fmt: skip
+        print(
+            "\n".join(
+                (
+                    *lines[:1],
+                    f"{describe_device(self.device)}; {self.jobs} runs at a time, {self.threads} thread(s) each",
+                    *lines[1:],
+                )
+            )
+        )
         sys.stdout.flush()
 
     def run(
-        self, variants: Sequence[Variant], place: Workplace, work: Callable[[Unit, Workplace], Outcome],
+        self,
+        variants: Sequence[Variant],
+        place: Workplace,
+        work: Callable[[Unit, Workplace], Outcome],
         after: Callable[[Variant, Outcome], None] = lambda *_: None,
-    ) -> list[Path]:  # fmt: skip
+    ) -> list[Path]:
         """Make the runs that are due, a record a variant after each; the paths that were written.
 
         KeyboardInterrupt, with all that was finished recorded, if it is stopped. TrainingError: a process is gone, or
@@ -162,31 +184,41 @@ class Call:
                 print("stopped; the same command goes on from here")
                 raise KeyboardInterrupt
         except OSError as error:
-            raise TrainingError(f"{self.folder} cannot be written ({error}): make room; what is recorded there is "
-                                "whole, and the same command goes on from it") from error  # fmt: skip
+            raise TrainingError(
+                f"{self.folder} cannot be written ({error}): make room; what is recorded there is "
+                "whole, and the same command goes on from it"
+            ) from error
         return list(paths.values())
 
     def record(self, one: Variant, circumstances: Mapping[str, Any]) -> dict[str, Any]:
         """The record of a variant as it stands."""
         about = {"experiment": self.experiment, "run": one.run, "claims": list(self.claims), **circumstances}
-        return about | {"configuration": {**one.configuration(), **one.wanted()}, "dataset": one.dataset,
-                        **summed(one.kept()), "result": one.result()}  # fmt: skip
+        return about | {
+            "configuration": {**one.configuration(), **one.wanted()},
+            "dataset": one.dataset,
+            **summed(one.kept()),
+            "result": one.result(),
+        }
 
 
 def summed(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """What a record says of its runs: their seeds, their seconds together, and each of them."""
-    return {"seeds": sorted({one["seed"] for one in outcomes}), "seconds": sum(one["seconds"] for one in outcomes),
-            "curves": list(outcomes)}  # fmt: skip
+    return {
+        "seeds": sorted({one["seed"] for one in outcomes}),
+        "seconds": sum(one["seconds"] for one in outcomes),
+        "curves": list(outcomes),
+    }
 
 
 def errors_of(runs: Sequence[Outcome]) -> dict[str, Any]:
     """What a result says of the errors of runs: by seed, and the mean and sample deviation of the test errors."""
     errors = [one["test_error"] for one in runs]
     return {
-        "test_error": errors, "training_error": [one["training_error"] for one in runs],
+        "test_error": errors,
+        "training_error": [one["training_error"] for one in runs],
         "mean_test_error": statistics.mean(errors) if errors else None,
         "spread_test_error": statistics.stdev(errors) if len(errors) > 1 else None,
-    }  # fmt: skip
+    }
 
 
 def writable(folder: Path) -> Path:

@@ -29,19 +29,24 @@ class Measures(machine.Variant):
     of every seed stay, not the first's alone."""
 
     def __init__(
-        self, study: Study, name: str, settings: Mapping[str, Any],
+        self,
+        study: Study,
+        name: str,
+        settings: Mapping[str, Any],
         measure: Callable[[Job, int], tuple[Outcome, Mapping[str, torch.Tensor]]],
-        summary: Callable[[Sequence[Outcome]], dict[str, Any]], told: Callable[[Outcome], str],
+        summary: Callable[[Sequence[Outcome]], dict[str, Any]],
+        told: Callable[[Outcome], str],
         kept_of_all: bool = False,
-    ):  # fmt: skip
+    ):
         self.study, self.name, self.settings, self.measure = study, name, settings, measure
         self.summary, self.told, self.kept_of_all = summary, told, kept_of_all
 
     def run_from(self, args: argparse.Namespace) -> list[Path]:
         """Train the networks that are not there, measure each, write the record after each seed; `args` as of all."""
         study, size = self.study, self.study.size(args.full, pick_device(args.device))
-        self.job = job = Job.begin(study, size, list(study.variants), out=args.out, data=args.data, device=args.device,
-                                   seeds=args.seeds)  # fmt: skip
+        self.job = job = Job.begin(
+            study, size, list(study.variants), out=args.out, data=args.data, device=args.device, seeds=args.seeds
+        )
         self.net, call = job.known[0], job.call
         super().__init__(f"{size.name}_{self.name}", args.seeds or size.seeds, dataset=self.net.dataset)
         call.take_up([self])

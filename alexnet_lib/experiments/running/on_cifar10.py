@@ -53,9 +53,14 @@ def dataset_of(train: ImageSet, test: ImageSet) -> dict[str, Any]:
 
 
 def images_a_second(
-    build: Callable[[], nn.Module], images: torch.Tensor, labels: torch.Tensor, settings: TrainSettings, scale: Any,
-    device: torch.device, threads: int,
-) -> float:  # fmt: skip
+    build: Callable[[], nn.Module],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    settings: TrainSettings,
+    scale: Any,
+    device: torch.device,
+    threads: int,
+) -> float:
     """Training speed, measured over a pass through a few images after a warm-up."""
     torch.set_num_threads(threads)
     for _ in ("warm-up", "measured"):

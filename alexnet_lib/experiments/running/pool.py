@@ -55,9 +55,12 @@ class Workplace:
 
 
 def run_units(
-    variants: Sequence[Variant], place: Workplace, jobs: int, record: Callable[[Variant, Outcome], None],
+    variants: Sequence[Variant],
+    place: Workplace,
+    jobs: int,
+    record: Callable[[Variant, Outcome], None],
     work: Callable[[Unit, Workplace], Outcome],
-) -> bool:  # fmt: skip
+) -> bool:
     """Run all that is due, `jobs` units at a time: the lowest turn first, of one turn the first variants.
 
     `work` turns a unit into its outcome, in a worker process; `record` is called after every one. Returns True when

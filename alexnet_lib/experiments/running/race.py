@@ -211,9 +211,17 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
     diverged_at, began = None, time.perf_counter()
     try:
         result = fit(
-            net, train.images, train.labels, unit.settings, scale, seed=unit.seed, device=place.device,
-            label=unit.label, checkpoint=checkpoint, on_point=_referee(unit, place.leader_of(unit.run)),
-        )  # fmt: skip
+            net,
+            train.images,
+            train.labels,
+            unit.settings,
+            scale,
+            seed=unit.seed,
+            device=place.device,
+            label=unit.label,
+            checkpoint=checkpoint,
+            on_point=_referee(unit, place.leader_of(unit.run)),
+        )
         if result.ended in ("target", "cap"):
             result.test_error = error_rate(net, test.images, test.labels, scale, place.device)
     except Stopped:

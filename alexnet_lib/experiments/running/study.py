@@ -85,8 +85,9 @@ class Study:
         """The command line's entry: `args` has full, out, data, device, jobs, seeds and only."""
         wanted = chosen_of(args.only, list(self.variants))
         size = self.size(args.full, pick_device(args.device))
-        return run(self, size, wanted, out=args.out, data=args.data, device=args.device, seeds=args.seeds,
-                   jobs=args.jobs)  # fmt: skip
+        return run(
+            self, size, wanted, out=args.out, data=args.data, device=args.device, seeds=args.seeds, jobs=args.jobs
+        )
 
     def size(self, full: bool, device: torch.device) -> Size:
         """The size that a call with or without --full runs on that device."""
@@ -118,9 +119,17 @@ def prepared(size: Size, data: str | None, folder: Path) -> Path:
 
 
 def run(
-    study: Study, size: Size, variants: list[str], *, out: Path | None = None, data: str | None = None,
-    device: str = "auto", seeds: int | None = None, jobs: int | None = None, command: str | None = None,
-) -> list[Path]:  # fmt: skip
+    study: Study,
+    size: Size,
+    variants: list[str],
+    *,
+    out: Path | None = None,
+    data: str | None = None,
+    device: str = "auto",
+    seeds: int | None = None,
+    jobs: int | None = None,
+    command: str | None = None,
+) -> list[Path]:
     """Train what is not recorded yet, a record a variant after each seed; the paths that were written.
 
     First one seed of every variant, then the next. DataError: no Tiny ImageNet. RecordError: a record in `out` that is
@@ -144,9 +153,18 @@ class Job:
 
     @classmethod
     def begin(
-        cls, study: Study, size: Size, variants: list[str], *, out: Path | None, data: str | None, device: str,
-        seeds: int | None, jobs: int | None = None, command: str | None = None,
-    ) -> Job:  # fmt: skip
+        cls,
+        study: Study,
+        size: Size,
+        variants: list[str],
+        *,
+        out: Path | None,
+        data: str | None,
+        device: str,
+        seeds: int | None,
+        jobs: int | None = None,
+        command: str | None = None,
+    ) -> Job:
         if jobs is None and pick_device(device).type == "cuda":
             jobs = 1  # one run has a GPU to itself
         call = Call.of(study.name, study.claims, out=out, device=device, jobs=jobs, command=command)
@@ -195,9 +213,16 @@ class KnownVariant(machine.Variant):
     moments its first seed's kernels are kept."""
 
     def __init__(
-        self, study: Study, size: Size, name: str, images: PreparedImages, place: Place, seeds: int, folder: Path,
+        self,
+        study: Study,
+        size: Size,
+        name: str,
+        images: PreparedImages,
+        place: Place,
+        seeds: int,
+        folder: Path,
         snapshots: int,
-    ):  # fmt: skip
+    ):
         super().__init__(f"{size.name}_{name}", seeds, dataset=dataset(images))
         self.recipe, self.images, self.place, self.snapshots = study.recipe_of(name, size), images, place, snapshots
         self.kernels = folder / f"{self.run}.json" if study.kernels else None
@@ -217,8 +242,14 @@ class KnownVariant(machine.Variant):
         runs = self.runs()
         views = {which: [one["views_error"][which] for one in runs] for which in runs[0]["views_error"]}
         top5 = {which: [one["top5_error"][which] for one in runs] for which in runs[0]["top5_error"]}
-        return {"complete": len(runs) >= self.seeds, "seeds": sorted(self.outcomes), "rate": self.recipe.rate,
-                "views_error": views, "top5_error": top5, **errors_of(runs)}  # fmt: skip
+        return {
+            "complete": len(runs) >= self.seeds,
+            "seeds": sorted(self.outcomes),
+            "rate": self.recipe.rate,
+            "views_error": views,
+            "top5_error": top5,
+            **errors_of(runs),
+        }
 
     def said(self, outcome: machine.Outcome) -> str:
         error, ten = outcome["test_error"], outcome["views_error"]["ten"]
@@ -234,6 +265,10 @@ def dataset(images: PreparedImages) -> dict[str, Any]:
     """What a record says of the images."""
     part = "" if len(images.classes) == 200 else f", {len(images.classes)} of its 200 classes"
     return {
-        "name": f"Tiny ImageNet{part}", "source": tiny_imagenet.URL, "checksum": checksum(images),
-        "images": len(images), "test_images": images.index["splits"]["val"]["images"], "stand_in": False,
-    }  # fmt: skip
+        "name": f"Tiny ImageNet{part}",
+        "source": tiny_imagenet.URL,
+        "checksum": checksum(images),
+        "images": len(images),
+        "test_images": images.index["splits"]["val"]["images"],
+        "stand_in": False,
+    }

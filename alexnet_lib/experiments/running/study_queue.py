@@ -88,10 +88,15 @@ class Variant(machine.Variant):
     def configuration(self) -> dict[str, Any]:
         entry = self.entry
         return {
-            "recipe": self.recipe.plain(), "side": self.images.side, "classes": list(self.images.classes),
-            "rates": list(entry.rates), "pilot": list(entry.pilot), "registered": self.plan.registered,
-            "precision": self.precise, **({"after": entry.after} if entry.after else {}),
-        }  # fmt: skip
+            "recipe": self.recipe.plain(),
+            "side": self.images.side,
+            "classes": list(self.images.classes),
+            "rates": list(entry.rates),
+            "pilot": list(entry.pilot),
+            "registered": self.plan.registered,
+            "precision": self.precise,
+            **({"after": entry.after} if entry.after else {}),
+        }
 
     @property
     def weights(self) -> Path:
@@ -116,8 +121,10 @@ class Variant(machine.Variant):
         if missing := self.rates_left():
             return [self._unit(self._pilot(rate), PILOT_SEED, start, pilot=True) for rate in missing]
         recipe = replace(self.recipe, rate=self.rate)
-        return [replace(self._unit(recipe, seed, start), turn=max(0, seed - self.entry.first + 1))
-                for seed in self.seeds_left()]  # fmt: skip
+        return [
+            replace(self._unit(recipe, seed, start), turn=max(0, seed - self.entry.first + 1))
+            for seed in self.seeds_left()
+        ]
 
     def rates_left(self) -> list[float]:
         """Of which there is no pilot yet; none where there is nothing to choose."""
@@ -174,17 +181,22 @@ class Variant(machine.Variant):
         runs = self.runs()
         sound = [one for one in runs if one["ended"] != "diverged"]
         return {
-            "complete": len(runs) >= self.seeds, "rate": self.rate if runs else None, "rates_tried": self.tried(),
+            "complete": len(runs) >= self.seeds,
+            "rate": self.rate if runs else None,
+            "rates_tried": self.tried(),
             "seeds": [one["seed"] for one in sound],
             "diverged": [one["seed"] for one in runs if one["ended"] == "diverged"],
-            **errors_of(sound), "training_loss": [one["training_loss"] for one in sound],
+            **errors_of(sound),
+            "training_loss": [one["training_loss"] for one in sound],
             "views_error": {"ten": [one["views_error"]["ten"] for one in sound]},
             "top5_error": {which: [one["top5_error"][which] for one in sound] for which in ("centre", "ten")},
-        }  # fmt: skip
+        }
 
     def said(self, outcome: machine.Outcome) -> str:
-        rates = ", ".join(f"{rate}: {error:.1%}" if isinstance(error, float) else f"{rate}: {error}"
-                          for rate, error in self.tried().items())  # fmt: skip
+        rates = ", ".join(
+            f"{rate}: {error:.1%}" if isinstance(error, float) else f"{rate}: {error}"
+            for rate, error in self.tried().items()
+        )
         ends = ", ".join(f"{error:.2%}" for error in self.result()["test_error"]) or "none yet"
         return f"{self.run}: test error {ends}" + (f"; pilots {rates}" if rates else "")
 
@@ -201,12 +213,18 @@ def run_queue(plan: Plan, args: argparse.Namespace) -> list[Path]:
     call.take_up(variants)
     for one in variants:
         if one.entry.weights and one.outcomes and not one.weights.is_file():
-            raise RecordError(f"{one.weights} is missing: its record is there. Restore it with git, or move the record "
-                              "away, and the run is made again")  # fmt: skip
+            raise RecordError(
+                f"{one.weights} is missing: its record is there. Restore it with git, or move the record "
+                "away, and the run is made again"
+            )
     if not call.left(variants):
         return []
-    place = Workplace(records=call.folder, checkpoints=machine.writable(call.work / "runs"), device=str(call.device),
-                      threads=call.threads)  # fmt: skip
+    place = Workplace(
+        records=call.folder,
+        checkpoints=machine.writable(call.work / "runs"),
+        device=str(call.device),
+        threads=call.threads,
+    )
     announce(call, plan, variants)
 
     def clear(one: Variant, outcome: machine.Outcome) -> None:
@@ -278,17 +296,23 @@ def announce(call: Call, plan: Plan, variants: Sequence[Variant]) -> None:
         + ", ".join(f"{count:,} to {split}" for split, count in counts.items()),
         f"{len(variants)} variants: {runs} runs and {pilots} pilots are left, about {images / speed / 3600:,.1f} hours "
         f"of one job for their steps, by the speed measured just now ({speed:,.0f} images/s in {first.precise})",
-    )  # fmt: skip
+    )
 
 
 def dataset(images: PreparedImages) -> dict[str, Any]:
     """What a record says of a prepared part of Tiny ImageNet."""
     counts = images.index["splits"]
-    part = "" if len(images.classes) == tiny_imagenet.CLASSES else (
-        f", {len(images.classes)} of its {tiny_imagenet.CLASSES} classes")  # fmt: skip
+    part = (
+        ""
+        if len(images.classes) == tiny_imagenet.CLASSES
+        else (f", {len(images.classes)} of its {tiny_imagenet.CLASSES} classes")
+    )
     return {
-        "name": f"Tiny ImageNet{part}", "source": tiny_imagenet.URL, "checksum": checksum(images),
-        "images": len(images), "tune_images": counts[TUNE]["images"], "test_images": counts[TEST]["images"],
+        "name": f"Tiny ImageNet{part}",
+        "source": tiny_imagenet.URL,
+        "checksum": checksum(images),
+        "images": len(images),
+        "tune_images": counts[TUNE]["images"],
+        "test_images": counts[TEST]["images"],
         "stand_in": False,
-    }  # fmt: skip
-
+    }

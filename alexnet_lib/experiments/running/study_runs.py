@@ -109,17 +109,33 @@ def measured(training: Training, log: list[dict[str, Any]]) -> dict[str, Any]:
     passes = [event for event in log if event["event"] == "pass"]
     last = passes[-1]
     training.net.eval()
-    trained = count_errors([training.net], training.train, [training.scale], recipe.net.input_size,
-                           device=training.device, autocast=training.autocast).shares  # fmt: skip
-    names = {"passes": "pass", "pass_error": "train_error", "loss": "train_loss", "validation_error": "val_top1",
-             "rate": "rate"}  # fmt: skip
+    trained = count_errors(
+        [training.net],
+        training.train,
+        [training.scale],
+        recipe.net.input_size,
+        device=training.device,
+        autocast=training.autocast,
+    ).shares
+    names = {
+        "passes": "pass",
+        "pass_error": "train_error",
+        "loss": "train_loss",
+        "validation_error": "val_top1",
+        "rate": "rate",
+    }
     return {
-        "seed": training.seed, "pilot": False, "ended": training.ended, "rate": recipe.rate,
-        "test_error": last["val_top1"], "views_error": {"ten": last["val_ten_top1"]},
-        "top5_error": {"centre": last.get("val_top5"), "ten": last.get("val_ten_top5")}, "training_error": trained[1],
+        "seed": training.seed,
+        "pilot": False,
+        "ended": training.ended,
+        "rate": recipe.rate,
+        "test_error": last["val_top1"],
+        "views_error": {"ten": last["val_ten_top1"]},
+        "top5_error": {"centre": last.get("val_top5"), "ten": last.get("val_ten_top5")},
+        "training_error": trained[1],
         "seconds": last["seconds"] + time.monotonic() - began,
         "curve": {name: [event[key] for event in passes] for name, key in names.items()},
-    }  # fmt: skip
+    }
 
 
 def final_net(recipe: Recipe, place: Place, seed: int, classes: int) -> AlexNet:
@@ -159,8 +175,10 @@ def kernels_file(place: Place, seed: int, record: Path, passes: Sequence[int] = 
     for number in passes:
         file = place.folder(seed) / KERNELS / f"{number:03}.safetensors"
         if not file.is_file():
-            raise RecordError(f"{place.folder(seed)} has no kernels of pass {number}: it was trained by an earlier "
-                              "version; delete that folder, and the same command trains it again")  # fmt: skip
+            raise RecordError(
+                f"{place.folder(seed)} has no kernels of pass {number}: it was trained by an earlier "
+                "version; delete that folder, and the same command trains it again"
+            )
         kept[f"pass-{number}"] = load_file(file)["conv1.weight"]
     path = record.with_name(f"{record.stem}_seed-{seed}_conv1.safetensors")
     _write_tensors(path, kept)

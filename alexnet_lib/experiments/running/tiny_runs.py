@@ -86,8 +86,15 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
         outcome = folder.folder / OUTCOME
         if outcome.is_file():
             return json.loads(outcome.read_text(encoding="utf-8"))
-        training = Training(unit.recipe, sets[TRAIN], sets[TUNE], unit.seed, torch.device(place.device), folder,
-                            cadence=Cadence(minutes=2.0))  # fmt: skip
+        training = Training(
+            unit.recipe,
+            sets[TRAIN],
+            sets[TUNE],
+            unit.seed,
+            torch.device(place.device),
+            folder,
+            cadence=Cadence(minutes=2.0),
+        )
         training.should_stop, training.measure = pool.asked_to_stop, watching(training)
         if not folder.saved():
             begin(unit, training)
@@ -152,8 +159,12 @@ def watching(training: Training) -> Callable[[], dict[str, float]]:
     """What is measured at the end of each pass besides: the loss, in evaluation mode, of as many training images as
     there are to tune by, equally many of each class, and of those to tune by."""
     train, tune = training.train, training.val
-    first = torch.cat([(train.labels == label).nonzero()[: -(-len(tune) // len(train.classes))]
-                       for label in range(len(train.classes))]).flatten()  # fmt: skip
+    first = torch.cat(
+        [
+            (train.labels == label).nonzero()[: -(-len(tune) // len(train.classes))]
+            for label in range(len(train.classes))
+        ]
+    ).flatten()
 
     def watch() -> dict[str, float]:
         seen, error = evaluated(training, train, first)
@@ -180,9 +191,16 @@ def evaluated(training: Training, images: PreparedImages, numbers: torch.Tensor 
 def said(unit: Unit, log: list[dict[str, Any]]) -> dict[str, Any]:
     """What any outcome says: the seed, the rate, and the curve by pass."""
     passes = [event for event in log if event["event"] == "pass"]
-    names = {"passes": "pass", "pass_error": "train_error", "loss": "train_loss", "validation_error": "val_top1",
-             "seen_loss": "seen_loss", "seen_error": "seen_error", "validation_loss": "tune_loss",
-             "rate": "rate"}  # fmt: skip
+    names = {
+        "passes": "pass",
+        "pass_error": "train_error",
+        "loss": "train_loss",
+        "validation_error": "val_top1",
+        "seen_loss": "seen_loss",
+        "seen_error": "seen_error",
+        "validation_loss": "tune_loss",
+        "rate": "rate",
+    }
     curve = {name: [event[key] for event in passes] for name, key in names.items()}
     seconds = passes[-1]["seconds"] if passes else 0.0
     return {"seed": unit.seed, "pilot": unit.pilot, "rate": unit.recipe.rate, "seconds": seconds, "curve": curve}
@@ -211,10 +229,14 @@ def measured(unit: Unit, training: Training, test: PreparedImages, folder: Path)
         outcome["dropped_at"] = list(training.schedule.dropped_at)
     top5 = {which: _outside(found, test.labels) for which, found in answers.items()}
     return outcome | {
-        "ended": training.ended, "test_error": errors["centre"], "views_error": {"ten": errors["ten"]},
+        "ended": training.ended,
+        "test_error": errors["centre"],
+        "views_error": {"ten": errors["ten"]},
         "top5_error": top5,
-        "training_error": error, "training_loss": loss, "seconds": outcome["seconds"] + time.monotonic() - began,
-    }  # fmt: skip
+        "training_error": error,
+        "training_loss": loss,
+        "seconds": outcome["seconds"] + time.monotonic() - began,
+    }
 
 
 def _packed(answers: torch.Tensor, test: PreparedImages) -> torch.Tensor:
@@ -279,20 +301,25 @@ class Kept:
             with safe_open(path, "pt") as file:
                 about, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
         except (OSError, SafetensorError) as error:
-            raise RecordError(f"{path} cannot be read ({first_line(error)}): restore it with git, or take seed {seed} "
-                              f"out of {records.key(record)} and run its command again") from error  # fmt: skip
+            raise RecordError(
+                f"{path} cannot be read ({first_line(error)}): restore it with git, or take seed {seed} "
+                f"out of {records.key(record)} and run its command again"
+            ) from error
         digest = record["dataset"]["checksum"].rpartition(":")[2]
         if about.get("set") != digest:
             raise RecordError(f"{path} is of the test set {about.get('set')}, its record of {digest}")
         wrong = {name.removeprefix("wrong-"): one for name, one in tensors.items() if name.startswith("wrong-")}
         for which, bits in wrong.items():
             if about.get("images") != str(images) or bits.shape != (-(-images // 8),):
-                raise RecordError(f"{path}: the bits of {which!r} are of {about.get('images')} images in {len(bits)} "
-                                  f"bytes, its record of {images:,}")  # fmt: skip
+                raise RecordError(
+                    f"{path}: the bits of {which!r} are of {about.get('images')} images in {len(bits)} "
+                    f"bytes, its record of {images:,}"
+                )
         if {"centre", "ten"} - set(wrong) or "conv1.weight" not in tensors:
             raise RecordError(f"{path} lacks what a run keeps; it holds {', '.join(sorted(tensors))}")
-        unpacked = {which: torch.from_numpy(np.unpackbits(bits.numpy(), count=images)).bool()
-                    for which, bits in wrong.items()}  # fmt: skip
+        unpacked = {
+            which: torch.from_numpy(np.unpackbits(bits.numpy(), count=images)).bool() for which, bits in wrong.items()
+        }
         answers = labels = None
         if "answers-ten" in tensors:
             answers, labels = (tensors["answers-ten"].float() / 255).square(), tensors["labels"].long()

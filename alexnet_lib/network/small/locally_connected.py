@@ -193,8 +193,9 @@ class ConvLocalNet(nn.Module):
         """
         *local, last = (layer.weight for layer in self.weighted_layers()[2:])
         own = self.config.last_decay is not None
-        decayed, apart = ([*local], [{"params": [last], "weight_decay": self.config.last_decay}]) if own else (
-            [*local, last], [])  # fmt: skip
+        decayed, apart = (
+            ([*local], [{"params": [last], "weight_decay": self.config.last_decay}]) if own else ([*local, last], [])
+        )
         biases = [p for name, p in self.named_parameters() if name.endswith("bias")]
         taken = {id(p) for p in (*local, last, *biases)}
         return [
