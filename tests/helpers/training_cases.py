@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def training(prepared: Path, out: Path, recipe: Recipe | None = None, *, seed: i
     out.mkdir(parents=True, exist_ok=True)  # as RunFolder.held does
     options = {"cadence": Cadence(log=1)} | options
     return Training(recipe, images, PreparedImages(prepared, "val"), seed, torch.device("cpu"), folder, **options)
+
+
+def hold(path: Path, settings: dict[str, Any], there: Event, go: Event) -> None:
+    """In a process of its own, which can import this file and no test's: hold a run's folder until told to go."""
+    with RunFolder(path, settings).held():
+        there.set()
+        go.wait(30)
 
 
 def words(prepared: Path, out: Path, *more: str) -> list[str]:

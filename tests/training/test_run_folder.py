@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from training_cases import hold
 
 from alexnet_lib.errors import DataError, SettingError, TrainingError
 from alexnet_lib.training import checkpoints
@@ -45,16 +46,10 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "photos" / "cat.jpg").read_text() == "cat"
 
 
-def hold(path: Path, there: multiprocessing.Event, go: multiprocessing.Event) -> None:
-    with RunFolder(path, SETTINGS).held():
-        there.set()
-        go.wait(30)
-
-
 def test_a_folder_in_use_is_refused_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = multiprocessing.get_context("spawn")
     there, go = context.Event(), context.Event()
-    holder = context.Process(target=hold, args=(tmp_path / "run", there, go))
+    holder = context.Process(target=hold, args=(tmp_path / "run", SETTINGS, there, go))
     holder.start()
     assert there.wait(60)
     monkeypatch.setattr(folders, "PATIENCE", 0.1)
