@@ -17,6 +17,18 @@ from ..errors import SettingError
 
 def bytes_kept(run: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> int:
     """Bytes that autograd keeps between the forward pass of `run` on x and its backward pass, each memory once."""
+    return sum(_kept(run, x).values())
+
+
+def kept_for_backward(layer: nn.Module, x: torch.Tensor) -> int:
+    """The same of a layer, besides its input."""
+    kept = _kept(layer, x)
+    kept.pop(x.untyped_storage().data_ptr(), None)
+    return sum(kept.values())
+
+
+def _kept(run: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> dict[int, int]:
+    """The bytes of each memory that is kept, by its address."""
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -29,7 +41,7 @@ def bytes_kept(run: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> 
         result = run(x)
     # The result is alive until here, so that no memory was counted under an address that another tensor had before.
     del result
-    return sum(kept.values())
+    return kept
 
 
 class LearnedResponseNorm(nn.Module):
@@ -59,19 +71,3 @@ class LearnedResponseNorm(nn.Module):
         squares = F.pad(x.square(), ends)
         sums = sum(squares.narrow(1, shift, x.shape[1]) for shift in range(self.n))
         return x * (k + alpha * sums) ** -beta
-
-
-def kept_for_backward(layer: nn.Module, x: torch.Tensor) -> int:
-    """Bytes that a layer keeps between forward and backward, besides its input."""
-    x = x.detach().requires_grad_()
-    seen: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        kept = layer(x)  # noqa: F841 - alive until the storages are counted, so that no address is used twice
-    seen.pop(x.untyped_storage().data_ptr(), None)
-    return sum(seen.values())

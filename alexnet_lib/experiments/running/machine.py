@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,12 @@ from typing import Any
 import torch
 
 from ... import records
+from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError, SettingError, TrainingError
 from ...system.devices import describe_device, keep_freed_memory, pick_device
+from ...training.recipes import Recipe
 from ...training.run_folder import differences
+from ...training.speed import stepped
 from .pool import Outcome, Unit, Workplace, default_jobs, run_units
 
 
@@ -156,6 +160,17 @@ class Call:
             )
         )
         sys.stdout.flush()
+
+    def speed(self, images: PreparedImages, recipe: Recipe) -> float:
+        """Training speed of the whole network in images a second, on as many threads as each run gets."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        steps = stepped(images, recipe, 5, self.device)
+        steps()
+        began = time.perf_counter()
+        speed = steps() / (time.perf_counter() - began)
+        torch.set_num_threads(before)
+        return speed
 
     def run(
         self,

@@ -8,7 +8,6 @@ are. Used by the experiments tiny-imagenet, ablations, sixth-conv and ensemble.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from ...data.imagenet.reader import PreparedImages
 from ...errors import DataError
 from ...system.devices import pick_device
 from ...training.recipes import START_2012, Recipe, named
-from ...training.speed import stepped
 from . import machine
 from .machine import Call, chosen_of, errors_of, writable
 from .pool import Workplace
@@ -195,11 +193,8 @@ class Job:
         """Print the plan: data, passes, seeds, and how long it will take."""
         waiting = [one for one in self.known for _ in one.due()]
         recipe, images = waiting[0].recipe, self.images
-        steps = stepped(images, recipe, 3, self.device)
-        steps()
-        began = time.perf_counter()
-        speed = steps() / (time.perf_counter() - began)
-        minutes = sum(one.recipe.passes for one in waiting) * len(images) / speed / self.call.jobs / 60
+        passes, speed = sum(one.recipe.passes for one in waiting), self.call.speed(images, recipe)
+        minutes = passes * len(images) / speed / self.call.jobs / 60
         self.call.announce(
             f"{self.study.name}, {self.size.name}: Tiny ImageNet, {len(images):,} training images of "
             f"{len(images.classes)} classes, {images.side} pixels, cropped to {recipe.net.input_size}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +26,6 @@ from ...data.imagenet.sources import Source
 from ...errors import DataError, RecordError
 from ...system.devices import AUTO, pick_dtype, precision, slowdown
 from ...training.recipes import Recipe, named
-from ...training.speed import stepped
 from . import machine
 from .machine import Call, at_guessing, errors_of
 from .study import checksum
@@ -281,12 +279,7 @@ def announce(call: Call, plan: Plan, variants: Sequence[Variant]) -> None:
     """Print the plan: data, variants, runs and pilots that are left, and how long it will take."""
     first = variants[0]
     counts = {split: len(PreparedImages(first.folder, split)) for split in (TRAIN, TUNE, TEST)}
-    torch.set_num_threads(call.threads)
-    steps = stepped(first.images, first.recipe, 5, call.device)
-    steps()
-    began = time.perf_counter()
-    speed = steps() / (time.perf_counter() - began)
-    pilots, runs, images = 0, 0, 0
+    pilots, runs, images, speed = 0, 0, 0, call.speed(first.images, first.recipe)
     for one in variants:
         missing, left = len(one.rates_left()), len(one.seeds_left())
         pilots, runs = pilots + missing, runs + left
