@@ -64,8 +64,12 @@ def steps_after(described: Description, name: str) -> list[LayerRow]:
     return list(rest[: next((i for i, row in enumerate(rest) if row.has_weights), len(rest))])
 
 
-def zooming_bundle(described: Description, caption: str = "") -> dict[str, str]:
-    """What `zooming` displays: text/html, image/png (the whole picture, still) and text/plain."""
+@inline.displays
+def zooming(described: Description, caption: str = "") -> dict[str, str]:
+    """Display Figure 2 for any network (`net.describe()`): click a layer, use Tab and Enter, or the slider, to zoom.
+
+    Two columns one above the other, where there are two; lines that cross between them are dashed and red.
+    """
     found = stages(described)
     width, height = extent(described, found)
     alt = alt_of(described)
@@ -83,14 +87,6 @@ def zooming_bundle(described: Description, caption: str = "") -> dict[str, str]:
     attributes = f'class="an-figure an-zoom" data-key="{key}"'
     line, _ = origin.describe("computed")
     return {"text/html": inline.wrap(picture, caption, line, attributes), "image/png": png, "text/plain": alt}
-
-
-def zooming(described: Description, caption: str = "") -> None:
-    """Display Figure 2 for any network (`net.describe()`): click a layer, use Tab and Enter, or the slider, to zoom.
-
-    Two columns one above the other, where there are two; lines that cross between them are dashed and red.
-    """
-    inline._display(zooming_bundle(described, caption))
 
 
 def alt_of(described: Description) -> str:

@@ -74,21 +74,15 @@ def _across(angle: float) -> np.ndarray:
     return np.stack([np.cos(turn) * first + np.sin(turn) * second, np.ones(3) / 3**0.5])
 
 
+@inline.displays
 def alpha_sliders(
     images: torch.Tensor, lightings: Mapping[str, PCALighting], caption: str = "", data: Any = None
-) -> None:
+) -> dict[str, str]:
     """Display photographs with a slider for each alpha, and a choice of lighting where there are several.
 
     images: uint8 (n, 3, H, W), a few; lightings: {what the choice is called: lighting}. The colour that the alphas
     stand for is added in the browser, and what leaves 0 to 255 is cut off. SettingError without images or lightings.
     """
-    inline._display(alpha_bundle(images, lightings, caption, data))
-
-
-def alpha_bundle(
-    images: torch.Tensor, lightings: Mapping[str, PCALighting], caption: str = "", data: Any = None
-) -> dict[str, str]:
-    """What `alpha_sliders` displays: text/html, image/png (the photographs) and text/plain."""
     if not len(images) or not lightings:
         raise SettingError("give at least one photograph and one lighting")
     alt = f"{len(images)} photographs, to which a colour along three axes is added by sliders."

@@ -7,10 +7,11 @@ and JupyterLab, a still picture on white for what cannot show it, and plain text
 from __future__ import annotations
 
 import base64
+import functools
 import html
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
 
 from ..errors import SettingError
 from ..records import NOT_RUN
@@ -18,6 +19,7 @@ from . import origin as origins
 from .style import FOREGROUND
 from .svg import InlineSvg, inline_svg
 
+P = ParamSpec("P")
 STILL_DPI, PHOTO_DPI = 80, 110
 SMALLEST_SHRINK = 0.6  # below this, 11-point text is under 9 pixels: the figure scrolls in its own box instead
 MOST_GROWTH = 1.15
@@ -45,6 +47,20 @@ STYLE = (
 )
 
 
+def displays(bundle: Callable[P, dict[str, str]]) -> Callable[P, None]:
+    """The function that displays what `bundle` returns, text/html, image/png and text/plain; `.bundle` is that one."""
+
+    @functools.wraps(bundle)
+    def displayed(*args: P.args, **settings: P.kwargs) -> None:
+        from IPython.display import display
+
+        display(bundle(*args, **settings), raw=True)
+
+    displayed.bundle = bundle
+    return displayed
+
+
+@displays
 def show(
     fig: Any,
     *,
@@ -55,8 +71,8 @@ def show(
     data: Any = None,
     photo: bool = False,
     records: Sequence[str] = (),
-) -> None:
-    """Display a matplotlib figure with its alternative text and a line that says where its numbers come from.
+) -> dict[str, str]:
+    """Display a matplotlib figure, and close it, with its alternative text and a line on where its numbers come from.
 
     alt: what the figure shows, for those who cannot see it; at least four words. origin: "live" (computed from
     training in this notebook), "recorded" (from data/recorded) or "computed" (from a formula). seeds: how many, or
@@ -67,25 +83,6 @@ def show(
 
     >>> nb.show(fig, alt="Training error against passes: ReLU reaches 25% in 4, tanh in 9.", seeds=2)
     """
-    _display(
-        figure_bundle(
-            fig, alt=alt, caption=caption, origin=origin, seeds=seeds, data=data, photo=photo, records=records
-        )
-    )
-
-
-def figure_bundle(
-    fig: Any,
-    *,
-    alt: str,
-    caption: str = "",
-    origin: str = "live",
-    seeds=None,
-    data=None,
-    photo: bool = False,
-    records: Sequence[str] = (),
-) -> dict[str, str]:
-    """What `show` displays: text/html, image/png (still) and text/plain. Closes the figure."""
     import matplotlib.pyplot as plt
 
     alt = checked_alt(alt)
@@ -176,6 +173,7 @@ def still(fig: Any, dpi: int = STILL_DPI, colours: int | None = 32) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
+@displays
 def table(
     rows: Sequence[Sequence[Any]],
     *,
@@ -184,7 +182,7 @@ def table(
     origin: str = "",
     align: str = "",
     records: Sequence[str] = (),
-) -> None:
+) -> dict[str, str]:
     """Display a table whose first column names the rows; it scrolls inside its own box on narrow screens.
 
     Cells are texts or numbers (integers get thousands separators, floats four digits). align: a letter l, c or r for
@@ -193,13 +191,6 @@ def table(
 
     >>> nb.table([["ReLU", 4.2], ["tanh", 9.1]], header=["", "passes to 25%"], caption="Training error")
     """
-    _display(table_bundle(rows, header=header, caption=caption, origin=origin, align=align, records=records))
-
-
-def table_bundle(
-    rows, *, header, caption: str = "", origin: str = "", align: str = "", records: Sequence[str] = ()
-) -> dict[str, str]:
-    """What `table` displays: text/html and text/plain."""
     for row in rows:
         if len(row) != len(header):
             raise SettingError(f"table row {list(row)!r} has {len(row)} cells, the header {len(header)}")
@@ -255,9 +246,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _display(bundle: dict[str, str]) -> None:
-    from IPython.display import display
-
-    display(bundle, raw=True)

@@ -58,6 +58,7 @@ document.querySelectorAll('.an-picker[data-key="%s"]:not([data-alive])').forEach
 """
 
 
+@inline.displays
 def picker(
     choices: Sequence[np.ndarray],
     draw: Callable[[int], Any],
@@ -71,7 +72,7 @@ def picker(
     seeds: int | Sequence[int] | None = None,
     data: Any = None,
     records: Sequence[str] = (),
-) -> None:
+) -> dict[str, str]:
     """Display small pictures to choose from, uint8 (H, W, 3) each, and the answer of one: `draw(number)` returns the
     matplotlib figure of a choice.
 
@@ -81,27 +82,6 @@ def picker(
 
     >>> nb.picker(queries, draw_neighbours, names=classes, label="query", alt=lambda n: f"Near a {classes[n]}.")
     """
-    inline._display(
-        picker_bundle(
-            choices,
-            draw,
-            names=names,
-            label=label,
-            alt=alt,
-            start=start,
-            caption=caption,
-            origin=origin,
-            seeds=seeds,
-            data=data,
-            records=records,
-        )
-    )
-
-
-def picker_bundle(
-    choices, draw, *, names, label, alt, start=0, caption="", origin="computed", seeds=None, data=None, records=()
-) -> dict[str, str]:
-    """What `picker` displays: text/html, image/png (the first answer) and text/plain."""
     import matplotlib.pyplot as plt
 
     _check(choices, names, label, start)

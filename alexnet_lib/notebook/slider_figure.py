@@ -37,6 +37,7 @@ document.querySelectorAll('.an-slider[data-key="%s"]:not([data-alive])').forEach
 """
 
 
+@inline.displays
 def slider(
     draw: Callable[[Any], Any],
     values: Sequence[Any],
@@ -50,7 +51,7 @@ def slider(
     seeds: int | Sequence[int] | None = None,
     data: Any = None,
     records: Sequence[str] = (),
-) -> None:
+) -> dict[str, str]:
     """Display a figure with a slider over `values`: `draw(value)` returns the matplotlib figure of one position.
 
     label: what the slider sets. alt: the alternative text, or a function from a value to it. start: the position
@@ -60,27 +61,6 @@ def slider(
 
     >>> nb.slider(draw, [0.1, 0.5, 1, 2], label="input scale", alt=lambda v: f"tanh of inputs scaled by {v}")
     """
-    inline._display(
-        slider_bundle(
-            draw,
-            values,
-            label=label,
-            alt=alt,
-            start=start,
-            unit=unit,
-            caption=caption,
-            origin=origin,
-            seeds=seeds,
-            data=data,
-            records=records,
-        )
-    )
-
-
-def slider_bundle(
-    draw, values, *, label, alt, start=0, unit="", caption="", origin="computed", seeds=None, data=None, records=()
-) -> dict[str, str]:
-    """What `slider` displays: text/html, image/png (the start position) and text/plain."""
     import matplotlib.pyplot as plt
 
     values = list(values)

@@ -11,7 +11,7 @@ import page_checks
 import pytest
 
 from alexnet_lib.figures.architecture import breakdown, draw_borders, draw_breakdown
-from alexnet_lib.figures.figure2 import alt_of, numbers_of, zooming_bundle
+from alexnet_lib.figures.figure2 import alt_of, numbers_of, zooming
 from alexnet_lib.figures.figure2_layout import lines, near, stages
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import VARIANTS, ablations
@@ -72,15 +72,15 @@ def test_the_numbers_of_a_layer(described: dict[str, Description]) -> None:
 
 
 def test_the_bundle_is_one_svg_that_names_itself_and_its_parts(described: dict[str, Description]) -> None:
-    bundle = zooming_bundle(described["paper"], "A <caption>")
-    again = zooming_bundle(described["paper"], "A <caption>")
+    bundle = zooming.bundle(described["paper"], "A <caption>")
+    again = zooming.bundle(described["paper"], "A <caption>")
     assert bundle == again and "A &lt;caption&gt;" in bundle["text/html"] and len(bundle["text/html"]) < 60_000
     root = ET.fromstring(re.search(r"<svg.*?</svg>", bundle["text/html"], re.S)[0])
     assert root.get("aria-label") == alt_of(described["paper"]) == bundle["text/plain"]
     parts = [element for element in root.iter() if element.get("class") == "an-part"]
     assert len(parts) == 9 and all(part.get("tabindex") == "0" and part.get("aria-label") for part in parts)
     assert "http" not in bundle["text/html"] and not re.search(r'\bid="', bundle["text/html"])
-    other = zooming_bundle(described["caffe"])["text/html"]
+    other = zooming.bundle(described["caffe"])["text/html"]
     assert re.search(r'data-key="(\w+)"', other)[1] != re.search(r'data-key="(\w+)"', bundle["text/html"])[1]
 
 
@@ -90,7 +90,7 @@ def test_it_zooms_by_mouse_by_keys_and_by_the_slider(
 ) -> None:
     if page_checks.chromium() is None:
         pytest.skip("no Chromium here")
-    page = zooming_bundle(described["paper"])["text/html"]
+    page = zooming.bundle(described["paper"])["text/html"]
     (tmp_path / "page.html").write_text(f"<!doctype html><html lang=en><main>{page * 2}</main>", encoding="utf-8")
     with page_checks.browser() as running:
         tab = running.new_page(viewport={"width": width, "height": 800}, reduced_motion="reduce")

@@ -15,7 +15,7 @@ import torch
 
 from alexnet_lib.augment import ColorPCA, PCALighting
 from alexnet_lib.errors import SettingError
-from alexnet_lib.figures.pca_lighting import alpha_bundle, draw_cloud
+from alexnet_lib.figures.pca_lighting import alpha_sliders, draw_cloud
 
 pytestmark = pytest.mark.usefixtures("book_style")
 IMAGES = torch.randint(30, 220, (2, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -48,7 +48,7 @@ def test_axes_reach_so_many_deviations_from_the_mean() -> None:
 
 
 def test_what_the_sliders_know_is_what_the_library_adds() -> None:
-    page = alpha_bundle(IMAGES, LIGHTINGS)["text/html"]
+    page = alpha_sliders.bundle(IMAGES, LIGHTINGS)["text/html"]
     told = json.loads(re.search(r'class="an-texts">(.*?)</script>', page)[1])
     assert list(told) == list(LIGHTINGS)
     alphas = torch.tensor([[0.1, -0.2, 0.05]])
@@ -58,17 +58,17 @@ def test_what_the_sliders_know_is_what_the_library_adds() -> None:
 
 
 def test_the_same_figure_is_the_same_text_and_another_has_another_key() -> None:
-    first, again = alpha_bundle(IMAGES, LIGHTINGS), alpha_bundle(IMAGES, LIGHTINGS)
-    other = alpha_bundle(IMAGES.flip(3), LIGHTINGS)
+    first, again = alpha_sliders.bundle(IMAGES, LIGHTINGS), alpha_sliders.bundle(IMAGES, LIGHTINGS)
+    other = alpha_sliders.bundle(IMAGES.flip(3), LIGHTINGS)
     keys = [re.search(r'data-key="(\w+)"', one["text/html"])[1] for one in (first, other)]
     assert first == again and keys[0] != keys[1] and len(first["text/plain"].split()) > 4
 
 
 def test_nothing_to_show_is_refused() -> None:
     with pytest.raises(SettingError, match="at least one photograph"):
-        alpha_bundle(IMAGES[:0], LIGHTINGS)
+        alpha_sliders.bundle(IMAGES[:0], LIGHTINGS)
     with pytest.raises(SettingError, match="one lighting"):
-        alpha_bundle(IMAGES, {})
+        alpha_sliders.bundle(IMAGES, {})
 
 
 @pytest.mark.parametrize("width", [1280, 360])
@@ -76,7 +76,7 @@ def test_the_browser_adds_the_colour_that_the_library_adds(tmp_path: Path, width
     if page_checks.chromium() is None:
         pytest.skip("no Chromium here")
     grey = torch.full((2, 3, 16, 16), 120, dtype=torch.uint8)
-    page = alpha_bundle(grey, LIGHTINGS)["text/html"]
+    page = alpha_sliders.bundle(grey, LIGHTINGS)["text/html"]
     assert not re.search(r'\bid="', page) and "http" not in page, "the same output may stand on a page twice"
     (tmp_path / "page.html").write_text(f"<!doctype html><html lang=en><main>{page * 2}</main>", encoding="utf-8")
     with page_checks.browser() as running:

@@ -96,7 +96,7 @@ def test_other_names_keep_their_style_and_differ_within_the_cycle():
 
 
 def test_svg_takes_the_pages_colour_and_leaves_nothing_of_matplotlibs_own():
-    bundle = inline.figure_bundle(drawing(), alt=ALT, origin="computed")
+    bundle = inline.show.bundle(drawing(), alt=ALT, origin="computed")
     page = bundle["text/html"]
     root = svg_of(bundle)
     text = ET.tostring(root, encoding="unicode")
@@ -109,7 +109,7 @@ def test_svg_takes_the_pages_colour_and_leaves_nothing_of_matplotlibs_own():
 
 
 def test_every_reference_in_the_svg_has_its_target_and_every_id_its_user():
-    root = svg_of(inline.figure_bundle(drawing(), alt=ALT, origin="computed"))
+    root = svg_of(inline.show.bundle(drawing(), alt=ALT, origin="computed"))
     ids = [element.get("id") for element in root.iter() if element.get("id")]
     text = ET.tostring(root, encoding="unicode")
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
@@ -117,21 +117,21 @@ def test_every_reference_in_the_svg_has_its_target_and_every_id_its_user():
 
 
 def test_two_figures_on_a_page_share_no_id_and_the_same_figure_is_the_same_bytes():
-    one, two = (inline.figure_bundle(drawing(s), alt=ALT, origin="computed") for s in (1.0, 2.0))
+    one, two = (inline.show.bundle(drawing(s), alt=ALT, origin="computed") for s in (1.0, 2.0))
     ids = [set(re.findall(r'\bid="([^"]+)"', b["text/html"])) for b in (one, two)]
     assert ids[0] and not ids[0] & ids[1]
-    assert inline.figure_bundle(drawing(1.0), alt=ALT, origin="computed") == one
+    assert inline.show.bundle(drawing(1.0), alt=ALT, origin="computed") == one
 
 
 def test_numbers_are_short_but_scales_keep_their_digits():
-    text = ET.tostring(svg_of(inline.figure_bundle(drawing(), alt=ALT, origin="computed")), encoding="unicode")
+    text = ET.tostring(svg_of(inline.show.bundle(drawing(), alt=ALT, origin="computed")), encoding="unicode")
     drawn = re.findall(r'\sd="([^"]+)"', text)
     assert drawn and not re.search(r"\.\d{3}", " ".join(drawn))
     assert "scale(0.015625)" in text, "glyphs are drawn 64 times too large and scaled down"
 
 
 def test_still_is_the_figure_on_white():
-    bundle = inline.figure_bundle(drawing(), alt=ALT, origin="computed")
+    bundle = inline.show.bundle(drawing(), alt=ALT, origin="computed")
     still = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).convert("RGB")
     assert still.size == (416, 264) and still.getpixel((2, 2)) == (255, 255, 255)
     assert min(sum(p) for _, p in still.getcolors(1 << 20)) < 60, "text and axes are dark on it"
@@ -139,7 +139,7 @@ def test_still_is_the_figure_on_white():
 
 
 def test_figure_is_closed_and_small():
-    bundle = inline.figure_bundle(drawing(), alt=ALT, origin="computed")
+    bundle = inline.show.bundle(drawing(), alt=ALT, origin="computed")
     assert not plt.get_fignums()
     assert len(bundle["text/html"]) < 45_000
 
@@ -147,11 +147,11 @@ def test_figure_is_closed_and_small():
 @pytest.mark.parametrize("alt", ["", "   ", "a figure", None])
 def test_a_figure_without_alternative_text_is_refused(alt):
     with pytest.raises(SettingError, match="say in a sentence what the figure shows"):
-        inline.figure_bundle(drawing(), alt=alt)
+        inline.show.bundle(drawing(), alt=alt)
 
 
 def test_caption_and_alternative_text_cannot_break_the_page():
-    bundle = inline.figure_bundle(drawing(), alt='a < b & "c" in the plot', caption="x < y", origin="computed")
+    bundle = inline.show.bundle(drawing(), alt='a < b & "c" in the plot', caption="x < y", origin="computed")
     assert svg_of(bundle).get("aria-label") == 'a < b & "c" in the plot'
     assert "x &lt; y" in bundle["text/html"] and 'alt="a &lt; b &amp; &quot;c&quot;' in bundle["text/html"]
 
@@ -170,27 +170,27 @@ def test_caption_and_alternative_text_cannot_break_the_page():
     ],
 )
 def test_origin_line(arguments, line):
-    page = inline.figure_bundle(drawing(), alt=ALT, **arguments)["text/html"]
+    page = inline.show.bundle(drawing(), alt=ALT, **arguments)["text/html"]
     assert f'<span class="an-origin">[{line}]</span>' in page
 
 
 def test_records_behind_a_figure_are_named():
-    bundle = inline.figure_bundle(drawing(), alt=ALT, origin="recorded", records=["race/2012", "race/today"])
+    bundle = inline.show.bundle(drawing(), alt=ALT, origin="recorded", records=["race/2012", "race/today"])
     assert 'data-record="race/2012 race/today"' in bundle["text/html"]
 
 
 @pytest.mark.parametrize("arguments", [{"origin": "measured"}, {"origin": "live", "seeds": 0}, {"data": object()}])
 def test_unknown_origins_seeds_and_data_are_refused(arguments):
     with pytest.raises(SettingError):
-        inline.figure_bundle(drawing(), alt=ALT, **arguments)
+        inline.show.bundle(drawing(), alt=ALT, **arguments)
 
 
 @pytest.mark.parametrize("data", [{"name": "x", "stand_in": True}, "DRAWN STAND-IN, not CIFAR-10, 20 images"])
 @pytest.mark.parametrize("photo", [False, True])
 def test_stand_in_is_stamped_in_the_picture_and_named_below(data, photo):
-    plain = inline.figure_bundle(drawing(), alt=ALT, data="CIFAR-10", photo=photo)
+    plain = inline.show.bundle(drawing(), alt=ALT, data="CIFAR-10", photo=photo)
     fig = drawing()
-    stamped = inline.figure_bundle(fig, alt=ALT, data=data, photo=photo)
+    stamped = inline.show.bundle(fig, alt=ALT, data=data, photo=photo)
     assert "[live · drawn stand-in, not CIFAR-10]" in stamped["text/html"]
     assert [t.get_text() for t in fig.texts] == ["drawn stand-in, not CIFAR-10"]
     assert stamped["image/png"] != plain["image/png"]
@@ -207,16 +207,16 @@ def test_live_figures_take_the_sessions_data_and_others_do_not():
 
 
 def test_photo_is_pixels_with_alternative_text():
-    bundle = inline.figure_bundle(drawing(), alt=ALT, origin="computed", photo=True)
+    bundle = inline.show.bundle(drawing(), alt=ALT, origin="computed", photo=True)
     assert "<svg" not in bundle["text/html"]
     assert re.search(rf'<img class="an-photo" alt="{ALT}" src="data:image/png;base64,', bundle["text/html"])
 
 
 def test_wide_figures_scroll_in_their_own_box_before_their_text_is_too_small():
     fig, _ = plt.subplots(figsize=(9, 3))
-    bundle = inline.figure_bundle(fig, alt=ALT, origin="computed")
+    bundle = inline.show.bundle(fig, alt=ALT, origin="computed")
     assert '<div class="an-scroll" tabindex="0"' in bundle["text/html"], "keys can scroll it"
-    assert "tabindex" not in inline.figure_bundle(drawing(), alt=ALT, origin="computed")["text/html"]
+    assert "tabindex" not in inline.show.bundle(drawing(), alt=ALT, origin="computed")["text/html"]
     svg = svg_of(bundle)
     assert "min-width:518px" in svg.get("style")
     smallest_pixels = 11 / 72 * 96 * 518 / (9 * 96)
@@ -225,7 +225,7 @@ def test_wide_figures_scroll_in_their_own_box_before_their_text_is_too_small():
 
 def test_table_values_scopes_alignment_and_text():
     rows = [["ReLU", 4.25, 1234567], ["tanh", 9.125, None]]
-    bundle = inline.table_bundle(rows, header=["", "passes", "weights"], caption="A < B", origin="computed")
+    bundle = inline.table.bundle(rows, header=["", "passes", "weights"], caption="A < B", origin="computed")
     table = ET.fromstring(re.search(r"<table>.*</table>", bundle["text/html"])[0])
     assert table.find("caption").text == "A < B [computed]"
     assert [h.get("scope") for h in table.iter("th")] == ["col", "col", "row", "row"]
@@ -239,10 +239,10 @@ def test_table_values_scopes_alignment_and_text():
 @pytest.mark.parametrize(("header", "align"), [(["a", "b"], ""), (["a"], "x"), (["a"], "lr")])
 def test_tables_that_do_not_fit_are_refused(header, align):
     with pytest.raises(SettingError):
-        inline.table_bundle([[1]], header=header, align=align)
+        inline.table.bundle([[1]], header=header, align=align)
 
 
 def test_a_table_called_recorded_without_records_says_it_is_not_yet_run():
-    assert "[not yet run]" in inline.table_bundle([[1]], header=["a"], origin="recorded")["text/html"]
-    with_record = inline.table_bundle([[1]], header=["a"], origin="recorded", records=["race/2012"])["text/html"]
+    assert "[not yet run]" in inline.table.bundle([[1]], header=["a"], origin="recorded")["text/html"]
+    with_record = inline.table.bundle([[1]], header=["a"], origin="recorded", records=["race/2012"])["text/html"]
     assert "[recorded]" in with_record and 'data-record="race/2012"' in with_record

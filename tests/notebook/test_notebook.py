@@ -184,7 +184,7 @@ def sanitised(text: str) -> str:
 
 
 def test_stored_figures_survive_another_matplotlib_but_not_another_text():
-    from alexnet_lib.notebook.slider_figure import slider_bundle
+    from alexnet_lib.notebook.slider_figure import slider
 
     def page(stretch: float, alt: str) -> str:
         def draw(value):
@@ -194,7 +194,7 @@ def test_stored_figures_survive_another_matplotlib_but_not_another_text():
             ax.plot([0, stretch], [0, value])
             return fig
 
-        return slider_bundle(draw, [1, 2], label="slope", alt=alt)["text/html"]
+        return slider.bundle(draw, [1, 2], label="slope", alt=alt)["text/html"]
 
     nb.setup("x", data=None)
     one, redrawn = page(1.0, "a line that rises"), page(1.5, "a line that rises")
@@ -204,9 +204,9 @@ def test_stored_figures_survive_another_matplotlib_but_not_another_text():
 
 
 def test_stored_tables_survive_another_look_but_not_another_number():
-    from alexnet_lib.notebook.inline import table_bundle
+    from alexnet_lib.notebook.inline import table
 
-    one = table_bundle([["ReLU", 4.2]], header=["", "passes"])["text/html"]
+    one = table.bundle([["ReLU", 4.2]], header=["", "passes"])["text/html"]
     restyled = one.replace("<style>", "<style>.new{color:red}").replace("text-align:right", "text-align:left")
     assert one != restyled and sanitised(one) == sanitised(restyled)
     assert sanitised(one) != sanitised(one.replace("4.2", "4.3"))

@@ -14,7 +14,7 @@ from built_pages import opened_on_a_phone
 from PIL import Image
 
 from alexnet_lib.errors import SettingError
-from alexnet_lib.notebook.picker_figure import picker_bundle
+from alexnet_lib.notebook.picker_figure import picker
 
 pytestmark = pytest.mark.usefixtures("book_style")
 NAMES = ["cat", "dog", "ship"]
@@ -33,7 +33,7 @@ def draw(number: int):  # noqa: ANN201
 
 def make(**options) -> dict[str, str]:  # noqa: ANN003
     options = {"names": NAMES, "label": "query", "alt": lambda n: f"The neighbours of a {NAMES[n]}.", **options}
-    return picker_bundle([picture(n) for n in range(3)], draw, **options)
+    return picker.bundle([picture(n) for n in range(3)], draw, **options)
 
 
 def test_it_has_a_button_for_each_choice_and_shows_one_answer() -> None:
@@ -75,7 +75,7 @@ def test_pickers_that_cannot_work_are_refused(options: dict, said: str) -> None:
     with pytest.raises(SettingError, match=said):
         make(**options)
     with pytest.raises(SettingError, match="2 to 24 choices, not 1"):
-        picker_bundle([picture(0)], draw, names=["cat"], label="query", alt=lambda n: "The neighbours of a cat.")
+        picker.bundle([picture(0)], draw, names=["cat"], label="query", alt=lambda n: "The neighbours of a cat.")
 
 
 @pytest.fixture

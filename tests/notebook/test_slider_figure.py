@@ -12,7 +12,7 @@ from built_pages import opened_on_a_phone
 
 from alexnet_lib.errors import SettingError
 from alexnet_lib.notebook import inline, style
-from alexnet_lib.notebook.slider_figure import slider_bundle
+from alexnet_lib.notebook.slider_figure import slider
 
 ALT = "tanh of x, from -4 to 4"
 
@@ -30,7 +30,7 @@ def draw(scale: float):
 
 def make(values=(0.5, 1.0, 2.0), **options) -> dict[str, str]:
     options = {"label": "input scale", "alt": lambda v: f"tanh of x scaled by {v}", "start": 1, **options}
-    return slider_bundle(draw, list(values), **options)
+    return slider.bundle(draw, list(values), **options)
 
 
 def frames_of(bundle: dict[str, str]) -> list[ET.Element]:
@@ -49,7 +49,7 @@ def test_what_frames_share_is_written_once_and_draws_the_same():
     page = bundle["text/html"]
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids)) and set(ids) == set(re.findall(r'(?:href="#|url\(#)([^")]+)', page))
-    alone = inline.figure_bundle(draw(1.0), alt=ALT, origin="computed")["text/html"]
+    alone = inline.show.bundle(draw(1.0), alt=ALT, origin="computed")["text/html"]
     single, several = (len(re.search(r"<svg.*?</svg>", p, re.S)[0]) for p in (alone, page))
     assert several < 2.2 * single, "three frames cost less than three figures"
 
@@ -107,7 +107,7 @@ def test_frames_of_different_sizes_are_refused():
         return plt.figure(figsize=(value, 3))
 
     with pytest.raises(SettingError, match="one size"):
-        slider_bundle(growing, [3, 4], label="width", alt="an empty figure that grows")
+        slider.bundle(growing, [3, 4], label="width", alt="an empty figure that grows")
 
 
 @pytest.fixture
