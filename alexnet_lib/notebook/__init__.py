@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..system.devices import free_threads, pick_device
+from ..system.devices import free_threads, keep_freed_memory, pick_device
 from ..system.progress import progress
 from . import origin as origins
 from .exercises import check, when
@@ -146,6 +146,8 @@ def setup(chapter: str, *, seed: int = 0, data: str | None = "cifar10", threads:
     device = pick_device(os.environ.get("ALEXNET_DEVICE") or "auto")
     threads, most = _threads(threads)
     torch.set_num_threads(threads)
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.use_deterministic_algorithms(True)
     random.seed(seed)
     np.random.seed(seed)

@@ -21,7 +21,6 @@ from ...augment import centre
 from ...data.image_set import ImageSet
 from ...errors import SettingError, TrainingError
 from ...measures.crops import views_error
-from ...system.devices import keep_freed_memory
 from ...training.fit import OnPoint, TrainResult, TrainSettings, error_rate, fit
 from ...training.optimizer import parameter_groups
 from . import machine
@@ -170,8 +169,6 @@ def settings_of(terms: Terms, net: NetConfig, **others: Any) -> TrainSettings:
 
 def run_trial(trial: Trial, place: Workplace) -> dict[str, Any]:
     """Train one variant from one seed in this process, and say how it went; a loss that is not finite is an outcome."""
-    torch.set_num_threads(place.threads)
-    keep_freed_memory()
     train = image_set("train", place.data, trial.terms.images)
     judged, test_key = image_set("test", place.data, place.images), "test_error"
     if trial.pilot:

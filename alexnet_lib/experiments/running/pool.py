@@ -17,9 +17,11 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from tqdm import tqdm
 
 from ...errors import TrainingError
+from ...system.devices import keep_freed_memory
 from ...system.files import write_text
 from ...system.progress import progress
 
@@ -74,7 +76,7 @@ def run_units(
     stop = context.Event()
     with (
         _CtrlC() as ctrl_c,
-        concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker, (stop,)) as pool,
+        concurrent.futures.ProcessPoolExecutor(jobs, context, start_worker, (stop, place.threads)) as pool,
         progress(total=0, unit="run") as bar,
     ):
         try:
@@ -220,10 +222,13 @@ def stop_if_asked() -> None:
         raise Stopped
 
 
-def start_worker(stop: Event) -> None:
-    """In a worker process: keep the flag that ends its runs, and end with the process that started it."""
+def start_worker(stop: Event, threads: int) -> None:
+    """In a worker process: keep the flag that ends its runs, compute on so many threads, and end with the process that
+    started it."""
     global _stop
     _stop = stop
+    torch.set_num_threads(threads)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -16,12 +16,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ...augment import PixelScale
 from ...errors import TrainingError
 from ...network.small.four_layers import SmallNet, SmallNetConfig
-from ...system.devices import keep_freed_memory
 from ...training.fit import TrainResult, TrainSettings, error_rate, fit
 from .machine import Variant
 from .on_cifar10 import Workplace, image_set
@@ -202,8 +199,6 @@ def _finite(number: float) -> float | None:
 
 def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
     """Train one unit and say how it went; a run that another rate has beaten ends as "abandoned"."""
-    torch.set_num_threads(place.threads)
-    keep_freed_memory()
     train, test = (image_set(split, place.data, place.images) for split in ("train", "test"))
     scale = PixelScale.fit(train.images, unit.net.pixels)
     net = SmallNet(unit.net, seed=unit.seed)

@@ -18,7 +18,6 @@ from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError
 from ...measures.kernels import kernel_table
 from ...network.alexnet import AlexNet
-from ...system.devices import keep_freed_memory
 from ...system.files import atomic_path, write_text
 from ...training.evaluation import count_errors
 from ...training.loop import Cadence, Training, asked_to_stop
@@ -66,8 +65,6 @@ class Unit:
 
 def run_unit(unit: Unit, place: pool.Workplace) -> pool.Outcome:
     """Train a unit in this process, taken up where it was, measure it, and say how it went."""
-    torch.set_num_threads(place.threads)
-    keep_freed_memory()
     try:
         outcome = outcome_of(unit.recipe, unit.place, unit.seed)
     except KeyboardInterrupt:

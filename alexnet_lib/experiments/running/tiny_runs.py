@@ -23,7 +23,6 @@ from ... import records
 from ...augment.view_sets import view_list, views
 from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError, TrainingError, first_line
-from ...system.devices import keep_freed_memory
 from ...system.files import atomic_path, write_text
 from ...training import checkpoints
 from ...training.evaluation import VIEWS_AT_ONCE, probabilities
@@ -77,8 +76,6 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
 
     A loss that is not finite is an outcome ("diverged"); "stopped" says that it waits to be taken up.
     """
-    torch.set_num_threads(place.threads)
-    keep_freed_memory()
     sets = {split: PreparedImages(unit.images, split) for split in (TRAIN, TUNE, TEST)}
     settings = run_identity(unit.recipe, sets[TRAIN], unit.seed) | {"start": str(unit.start and unit.start.name)}
     folder = RunFolder(place.checkpoints / unit.label, settings)
