@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from ..errors import SettingError
 from ..system.devices import sent
-from .color_pca import PCALighting, add_shift, bytes_in_colour
+from .color_pca import PCALighting, add_shift, bytes_in_color
 from .crops import PixelScale, centre, cut_windows, draw_windows
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -76,7 +76,7 @@ class AugmentBatch:
         self, images: torch.Tensor, generator: torch.Generator | None = None, out: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Draw and apply. The output has the memory order of the input (contiguous or channels last)."""
-        bytes_in_colour(images)
+        bytes_in_color(images)
         return self.apply(images, self.draw(len(images), *images.shape[-2:], generator), out)
 
     def apply(self, images: torch.Tensor, draws: Draws, out: torch.Tensor | None = None) -> torch.Tensor:
@@ -87,8 +87,8 @@ class AugmentBatch:
         another size, an `out` that is not what would be made anew.
         """
         if self.padding:
-            images = F.pad(bytes_in_colour(images), (self.padding,) * 4)
-        height, width = bytes_in_colour(images).shape[-2:]
+            images = F.pad(bytes_in_color(images), (self.padding,) * 4)
+        height, width = bytes_in_color(images).shape[-2:]
         if self.mean_at == "crop" and self.scale.mean.shape[-2:] != (height, width):
             raise SettingError(
                 f"the mean image is {tuple(self.scale.mean.shape[-2:])}, the images {height} x {width}: "

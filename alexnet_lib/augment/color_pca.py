@@ -16,7 +16,7 @@ PIXEL_SCALES = {"0-255": 255.0, "0-1": 1.0}
 BLOCK = 1 << 20  # pixels that are converted to float64 at a time
 
 
-def bytes_in_colour(images: torch.Tensor) -> torch.Tensor:
+def bytes_in_color(images: torch.Tensor) -> torch.Tensor:
     """The images, if they are uint8 (N, 3, H, W) with N of 1 or more; else SettingError says what to do."""
     if images.dtype != torch.uint8:
         raise SettingError(f"images are {images.dtype}: give bytes (uint8, 0 to 255), before any scaling")
@@ -47,7 +47,7 @@ class ColorPCA:
         Raises SettingError for images that are not bytes, not in colour, or none.
         """
         count, total, products = 0, torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64)
-        images = bytes_in_colour(images)
+        images = bytes_in_color(images)
         # Whole numbers below 2^53 stay exact in float64: enough for 10^11 pixels, all of ImageNet's.
         for block in images.split(max(1, BLOCK // images[0, 0].numel())):
             pixels = block.permute(1, 0, 2, 3).flatten(1).to(torch.float64)
@@ -152,7 +152,7 @@ class PCALighting:
         Raises SettingError for images that are not bytes in colour, and for divide without a mean: black would stay
         where it is and white would darken.
         """
-        bytes_in_colour(images)
+        bytes_in_color(images)
         if mean is None and self.divide != 1:
             raise SettingError(f"divide {self.divide} is meant for pixels less their mean: give the mean")
         alphas = self.draw(len(images), generator) if alphas is None else alphas

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import SettingError
-from .color_pca import bytes_in_colour
+from .color_pca import bytes_in_color
 
 GREY = (0.2989, 0.587, 0.114)  # torchvision's weights of red, green and blue
 
 
 @dataclass(frozen=True)
-class ColourJitter:
+class ColorJitter:
     """Multiplies brightness, then contrast, then saturation, each by a factor drawn evenly from 1 - s to 1 + s.
 
     brightness, contrast, saturation: the s of each, 0 (left as it is) to 1; 0.4 is a common choice. Each step is
@@ -47,7 +47,7 @@ class ColourJitter:
         self, images: torch.Tensor, generator: torch.Generator | None = None, *, factors: torch.Tensor | None = None
     ) -> torch.Tensor:
         """uint8 (N, 3, H, W) to float32 of the same shape, still 0 to 255: what leaves that range is cut off."""
-        bytes_in_colour(images)
+        bytes_in_color(images)
         factors = self.draw(len(images), generator) if factors is None else factors
         bright, contrast, saturation = factors.to(images.device).reshape(-1, 3, 1, 1, 1).unbind(1)
         pixels = (images.to(torch.float32) * bright).clamp_(0, 255)

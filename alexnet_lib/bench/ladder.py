@@ -116,17 +116,17 @@ class Trainer:
             use_framework_norm(net)
         self.net = net.to(device, memory_format=self.order)
         self.model = torch.compile(self.net, mode=step.compiled) if step.compiled else self.net
-        self.optimiser = recipe.make_optimiser(self.net) if step.fused else plain_sgd(self.net, recipe)
+        self.optimizer = recipe.make_optimizer(self.net) if step.fused else plain_sgd(self.net, recipe)
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """One update on a batch that is on the device; its loss from before it."""
         torch.backends.cudnn.benchmark = self.step.tuned
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.device, self.step.dtype):
             logits = self.model(batch.pixels.contiguous(memory_format=self.order))
         loss = F.cross_entropy(logits.float(), batch.labels, label_smoothing=self.recipe.smoothing)
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return loss.detach()
 
 

@@ -76,8 +76,8 @@ def stepper(net: nn.Module, batch: int, device: torch.device, dtype: str, compil
     labels = torch.randint(1000, (batch,), generator=generator).to(device)
     if not isinstance(net, TwoGPUAlexNet):  # which is on its devices already
         net = net.to(device, memory_format=torch.channels_last)
-    optimiser = PaperSGD(net.train().parameters(), 1e-6, weight_decay=5e-4)
-    return trainer(torch.compile(net) if compiled else net, optimiser, images, labels, 1, dtype)
+    optimizer = PaperSGD(net.train().parameters(), 1e-6, weight_decay=5e-4)
+    return trainer(torch.compile(net) if compiled else net, optimizer, images, labels, 1, dtype)
 
 
 def chosen(only: str | None, device: torch.device) -> Networks:

@@ -40,15 +40,15 @@ class ExampleTrainer:
     def __init__(self, classes: int, device: torch.device, dtype: str):
         self.net = torchvision.models.alexnet(num_classes=classes).to(device).train()
         self.device, self.dtype = device, dtype
-        self.optimiser = torch.optim.SGD(self.net.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+        self.optimizer = torch.optim.SGD(self.net.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
 
     def __call__(self, batch: Batch) -> None:
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # as the example has it without a seed
         with autocast(self.device, self.dtype):
             loss = F.cross_entropy(self.net(batch.pixels), batch.labels)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
 
 
 def example_transform(size: int) -> nn.Module:

@@ -17,7 +17,7 @@ from ..experiments import binary_codes, evidence, kernel_fits
 from ..experiments import predictions as read
 from ..experiments.binary_codes import BITS, found_more, method
 from ..experiments.binary_codes import NAME as CODES
-from ..measures.effects import Sample, paired, told, under
+from ..measures.effects import Sample, error_sample, paired, told, under
 from ..measures.kernels import specialisation
 from ..measures.predictions import sense_of
 from .judging import Measured, missing
@@ -129,7 +129,7 @@ def off_under_guess(root: Path | None) -> Measured | None:
         return None
     wrong = read.wrong_by_seed(record, root=root)[:, read.off(record, root)]
     guess = 1 - 1 / len(record["configuration"]["classes"])
-    sample = read.error_sample(wrong)
+    sample = error_sample(wrong)
     return Measured(
         under(guess, sample),
         (record,),

@@ -57,16 +57,16 @@ def _batch(args: argparse.Namespace, size: int, step: int) -> tuple[torch.Tensor
 
 
 def _train(net: AlexNetColumn, args: argparse.Namespace, device: torch.device) -> None:
-    optimiser = PaperSGD(net.parameters(), rate=args.rate)
+    optimizer = PaperSGD(net.parameters(), rate=args.rate)
     net.drop_as(args.seed)
     for step in range(args.steps):
         images, labels = (part.to(device) for part in _batch(args, net.config.input_size, step))
         net.traffic.clear()
         began = time.perf_counter()
         loss = net.loss(images, labels)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         if net.rank == 0:
             seconds = time.perf_counter() - began
             print(f"step {step}: loss {loss.item():.4f}, {args.batch / seconds:,.0f} images/s", flush=True)

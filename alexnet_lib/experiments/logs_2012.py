@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from ..errors import SettingError
 
 TEST_2010, VALIDATION_2012 = "ILSVRC-2010 test", "ILSVRC-2012 validation"
-VALIDATION_IMAGES = 50_000
 
 
 @dataclass(frozen=True)

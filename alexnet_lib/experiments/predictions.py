@@ -24,7 +24,7 @@ from ..data.image_set import data_root
 from ..data.imagenet.reader import PreparedImages
 from ..data.wordnet import nouns
 from ..errors import DataError
-from ..measures.effects import Effect, Sample, under
+from ..measures.effects import Effect, error_sample, under
 from ..measures.predictions import calibration, confusions, first_mistakes, off_centre, sense_of
 from ..network.alexnet import AlexNet
 from ..network.config import AlexNetConfig
@@ -168,11 +168,6 @@ def wrong_by_seed(record: Mapping[str, Any], which: str = "centre", root: Path |
     return np.stack([each.argmax(axis=1) != labels for each in softmax(record, which, root)])
 
 
-def error_sample(wrong: np.ndarray) -> Sample:
-    """The errors of bool (seeds, images) as `effects` takes them."""
-    return Sample(tuple(wrong.mean(axis=1).tolist()), wrong)
-
-
 def words(record: Mapping[str, Any]) -> list[str]:
     """The first word of each class."""
     return [nouns()[name].words[0] for name in record["configuration"]["classes"]]
@@ -194,15 +189,6 @@ def cost_of_off(record: Mapping[str, Any], which: str = "centre", root: Path | N
     by_seeds = math.hypot(here.seed_error, there.seed_error)
     by_images = math.hypot(here.image_error, there.image_error)
     return Effect(here.size - there.size, by_seeds, by_images, error, df, here.seeds)
-
-
-def told_error(wrong: np.ndarray) -> str:
-    """Of bool (seeds, images): the error in per cent, with its 95% interval by both, "39.4 (34.8 to 44.1)"."""
-    mean, effect = f"{100 * wrong.mean():.1f}", under(0.0, error_sample(wrong))
-    if effect is None:
-        return f"{mean} (1 seed)"
-    high, low = (-100 * end for end in effect.interval)
-    return f"{mean} ({max(low, 0):.1f} to {min(high, 100):.1f})"
 
 
 def off(record: Mapping[str, Any], root: Path | None = None) -> np.ndarray:

@@ -1,6 +1,6 @@
 """ReLU against tanh (claims C01, C02; section 3.1, Figure 1): passes to 25% training error on CIFAR-10.
 
-Small, as the chapter runs it: `live_race`. Full, as it is recorded: `run` behind
+The chapter trains four passes with `fit`. Full, as it is recorded: `run` behind
 `python -m alexnet_lib experiment relu-vs-tanh --full`.
 """
 

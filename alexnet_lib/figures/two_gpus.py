@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from ..measures.memory import Need
 from ..network.description import Description, LayerRow
-from ..network.memory import Need
 from ..network.traffic import BACKWARD, FORWARD, Traffic, expected_traffic
 from ..notebook.style import FOREGROUND, PALETTE
 

@@ -30,11 +30,6 @@ def pack(bits: np.ndarray) -> np.ndarray:
     return np.packbits(bits.astype(bool), axis=1)
 
 
-def unpack(codes: np.ndarray) -> np.ndarray:
-    """Bytes (n, b / 8) as bools (n, b)."""
-    return np.unpackbits(np.asarray(codes, dtype=np.uint8), axis=1).astype(bool)
-
-
 class HammingIndex:
     """Packed codes (n, bytes) to be searched by the number of bits that differ, exactly.
 
@@ -139,16 +134,16 @@ def fit_autoencoder(
 ) -> Fitted:
     """Train one on vectors (n, inputs), on their device, by Adam. report: told each pass and its mean loss."""
     net = Autoencoder.of(vectors, bits, hidden, seed).to(vectors.device)
-    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(net.parameters(), lr=rate)
     generator, losses = torch.Generator().manual_seed(seed), []
     for number in range(passes):
         total = 0.0
         for some in torch.randperm(len(vectors), generator=generator).split(batch):
             given = vectors[some.to(vectors.device)]
             loss = F.mse_loss(net(given)[0], net.normalised(given))
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += float(loss.detach()) * len(some)
         losses.append(total / len(vectors))
         report(number + 1, losses[-1])

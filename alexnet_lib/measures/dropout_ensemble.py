@@ -7,6 +7,7 @@ larger network. Taught in "Dropout".
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ import torch
 from torch import nn
 
 from ..errors import SettingError
-from ..network.dropout import KINDS, Dropout
+from ..network.dropout import KINDS, Dropout, seed_dropout
+from ..training.fit import train_step
+from ..training.optimizer import PaperSGD
 
 MOST_UNITS = 20  # 2^20 masks, a million networks
 BLOCK = 1 << 22  # numbers in the largest tensor of one block of masks
@@ -249,3 +252,32 @@ def estimate(measure: Callable[[Averages], float], whole: Averages, left_out: Se
     count, all_of_them = len(values), measure(whole)
     error = math.sqrt((count - 1) * float(values.var(correction=0)))
     return Estimate(count * all_of_them - (count - 1) * float(values.mean()), error)
+
+
+def small_head(
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    hidden: tuple[int, ...] = (7, 7),
+    *,
+    rate: float = 0.003,
+    steps: int = 6000,
+    seed: int = 0,
+) -> nn.Sequential:
+    """Two hidden layers with dropout and a last one, trained on what a network's last pooling layer gives, (N, F).
+
+    So few units that all thinned networks can be run. He's starting weights, the paper's update rule, batches of 128.
+    """
+    generator, widths = torch.Generator().manual_seed(seed), (inputs.shape[1], *hidden, int(labels.max()) + 1)
+    full = [nn.Linear(*pair) for pair in itertools.pairwise(widths)]
+    for layer in full:
+        draw = torch.randn(layer.weight.shape, generator=generator)
+        layer.weight.data.copy_(draw * (2 / layer.in_features) ** 0.5)
+        nn.init.zeros_(layer.bias)
+    head = nn.Sequential(full[0], nn.ReLU(), Dropout(), full[1], nn.ReLU(), Dropout(), full[2])
+    seed_dropout(head, seed)
+    optimizer = PaperSGD(head.parameters(), rate, weight_decay=0.0005)
+    for _ in range(steps):
+        chosen = torch.randint(len(inputs), (128,), generator=generator)
+        train_step(head, optimizer, inputs[chosen], labels[chosen])
+    seed_dropout(head, None)
+    return head

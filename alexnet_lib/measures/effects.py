@@ -121,6 +121,20 @@ def told(effect: Effect | None, unit: Unit = POINTS) -> str:
     return f"{unit.value(effect.size)} {unit.name} ({low} to {high})"
 
 
+def error_sample(wrong: np.ndarray) -> Sample:
+    """The errors of networks, by which images each got wrong, bool (seeds, images)."""
+    return Sample(tuple(wrong.mean(axis=1).tolist()), wrong)
+
+
+def told_error(wrong: np.ndarray) -> str:
+    """Of bool (seeds, images): the error in per cent, with its 95% interval by both, "39.4 (34.8 to 44.1)"."""
+    mean, effect = f"{100 * wrong.mean():.1f}", under(0.0, error_sample(wrong))
+    if effect is None:
+        return f"{mean} (1 seed)"
+    high, low = (-100 * end for end in effect.interval)
+    return f"{mean} ({max(low, 0):.1f} to {min(high, 100):.1f})"
+
+
 def detectable(error: float, df: float, level: float = LEVEL, power: float = POWER) -> float:
     """The smallest effect that an estimate with that standard error sees with that power, by a test that is two-sided
     at that level: in so many of many tries it is beyond chance, and of the right sign."""

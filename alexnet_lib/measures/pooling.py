@@ -10,10 +10,12 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ..augment import centre
 from ..errors import SettingError
-from ..network.pooling import Pooling
+from ..network.geometry import Window
+from ..network.pooling import Pooling, soft_pool
 
 SIDE, KERNEL, STRIDE = 227, 11, 4  # the first layer's: 55 x 55 maps
 
@@ -134,3 +136,18 @@ def told_apart(pool: Pooling, maps: torch.Tensor, noise: torch.Tensor, strong: f
     hit = F.max_pool2d(maps, 3, 2).flatten() > strong
     ranks = pool(maps + 0.3 * noise).flatten().argsort().argsort().double()
     return float((ranks[hit].mean() - (int(hit.sum()) - 1) / 2) / (~hit).sum())
+
+
+class SoftPool(nn.Module):
+    """Soft pooling that learns its sharpness, one number for each of `maps` maps; all start at `start`."""
+
+    def __init__(self, maps: int, window: Window, start: float = 1.0):
+        super().__init__()
+        self.window = window
+        self.sharpness = nn.Parameter(torch.full((maps,), float(start)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return soft_pool(x, self.window, self.sharpness)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.sharpness)}, {self.window.size}/{self.window.stride}"

@@ -76,10 +76,10 @@ def steps_of(
 ) -> torch.Tensor:
     """As `path`, taken by an optimiser, PaperSGD or torch.optim.SGD, one step a rate: (len(rates) + 1, 2), float64."""
     weights = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    optimiser, places = kind([weights], rates[0], momentum=momentum), [weights.detach().clone()]
+    optimizer, places = kind([weights], rates[0], momentum=momentum), [weights.detach().clone()]
     for rate in rates:
-        optimiser.param_groups[0]["lr"] = rate
+        optimizer.param_groups[0]["lr"] = rate
         weights.grad = valley.gradient(weights.detach())
-        optimiser.step()
+        optimizer.step()
         places.append(weights.detach().clone())
     return torch.stack(places)

@@ -76,7 +76,7 @@ class AlexNet(nn.Sequential):
             self.add_module(name, layer)
         self._rows = builder.rows
         if part == (0, 1):
-            self.initialise(seed)
+            self.initialize(seed)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, num_classes) for images (N, 3, S, S)."""
@@ -118,7 +118,7 @@ class AlexNet(nn.Sequential):
         return {name: self.get_submodule(name) for name in self.config.layers}
 
     @torch.no_grad()
-    def initialise(self, seed: int | None = None) -> None:
+    def initialize(self, seed: int | None = None) -> None:
         """Draw the starting weights as the configuration says (section 5); normalisation layers start at their own."""
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from torch.autograd.function import once_differentiable
 
 from ..errors import SettingError
@@ -127,21 +126,6 @@ def soft_pool(x: torch.Tensor, window: Window, sharpness: float | torch.Tensor) 
     around = torch.where(t == 0, t * apart.square().sum(-1, keepdim=True) / count / 2, torch.log1p(bent) / safe)
     sums = torch.logsumexp((t * apart).masked_fill(~inside, -torch.inf), -1, keepdim=True)
     return (middle + torch.where(near, around, (sums - count.log()) / safe)).squeeze(-1)
-
-
-class SoftPool(nn.Module):
-    """Soft pooling that learns its sharpness, one number for each of `maps` maps; all start at `start`."""
-
-    def __init__(self, maps: int, window: Window, start: float = 1.0):
-        super().__init__()
-        self.window = window
-        self.sharpness = nn.Parameter(torch.full((maps,), float(start)))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return soft_pool(x, self.window, self.sharpness)
-
-    def extra_repr(self) -> str:
-        return f"{len(self.sharpness)}, {self.window.size}/{self.window.stride}"
 
 
 def subsample(x: torch.Tensor, stride: int = 2) -> torch.Tensor:

@@ -82,6 +82,16 @@ class TrainResult:
     seconds: float = 0.0
     test_error: float | None = None
 
+    @property
+    def error(self) -> float:
+        """Training error over the last whole pass."""
+        return self.curve[-1]["pass_error"]
+
+    @property
+    def course(self) -> tuple[list[float], list[float]]:
+        """Passes, and the training error over the last whole pass at each."""
+        return [point["passes"] for point in self.curve], [point["pass_error"] for point in self.curve]
+
 
 def make_batches(
     images: torch.Tensor, labels: torch.Tensor, settings: TrainSettings, seed: int, number: int
@@ -113,7 +123,7 @@ class _Run:
     settings: TrainSettings
     scale: PixelScale
     seed: int
-    optimiser: PaperSGD
+    optimizer: PaperSGD
     result: TrainResult = field(default_factory=TrainResult)
     finished_passes: int = 0
     recent: list[tuple[float, int]] = field(default_factory=list)
@@ -143,7 +153,7 @@ class _Run:
         due = {round(self.steps * (k + 1) / points) for k in range(points)} | {last}
         batches = make_batches(self.images, self.labels, self.settings, self.seed, self.finished_passes)
         for index, (batch, labels) in enumerate(itertools.islice(batches, last), 1):
-            loss, logits = train_step(self.net, self.optimiser, self.scale(batch), labels)
+            loss, logits = train_step(self.net, self.optimizer, self.scale(batch), labels)
             tally.add(logits, labels, loss, done + index)
             bar.update(1 / self.steps)
             if index in due:
@@ -179,10 +189,10 @@ class _Run:
     def _ask_schedule(self) -> None:
         error = self.validate() if self.validate else None
         point = self.result.curve[-1]
-        point["rate"] = self.optimiser.param_groups[0]["lr"]
+        point["rate"] = self.optimizer.param_groups[0]["lr"]
         if error is not None:
             point["validation_error"] = error
-        if self.schedule.step(self.optimiser, error) == STOP:
+        if self.schedule.step(self.optimizer, error) == STOP:
             self.result.ended = "schedule"
 
     def _ends_at(self, point: dict[str, float], on_point: OnPoint | None) -> bool:
@@ -204,7 +214,7 @@ class _Run:
     def state(self) -> dict[str, Any]:
         state = {
             "net": self.net.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
             "result": asdict(self.result),
             "finished_passes": self.finished_passes,
             "recent": self.recent,
@@ -213,7 +223,7 @@ class _Run:
 
     def take_up(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimiser"])
         self.result = TrainResult(**state["result"])
         self.finished_passes, self.recent = state["finished_passes"], state["recent"]
         if self.schedule is not None:
@@ -256,8 +266,8 @@ def fit(
     # Rows of whole pixels in memory, so that the batches taken from them are channels last without another copy.
     images = images.to(device).contiguous(memory_format=torch.channels_last)
     given = net.parameters() if parameters is None else parameters
-    optimiser = PaperSGD(given, settings.rate, settings.momentum, settings.weight_decay)
-    run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimiser)
+    optimizer = PaperSGD(given, settings.rate, settings.momentum, settings.weight_decay)
+    run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimizer)
     run.schedule, run.validate = schedule, validate
     if checkpoint is not None and checkpoint.exists():
         run.take_up(checkpoints.load(checkpoint, run.identity(label)))
@@ -275,16 +285,16 @@ def fit(
 
 def train_step(
     net: Callable[[torch.Tensor], torch.Tensor],
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     images: torch.Tensor,
     labels: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One update on a batch of normalised images (B, 3, H, W) and labels (B,); the loss and logits from before it."""
     logits = net(images)
     loss = F.cross_entropy(logits, labels)
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    optimiser.step()
+    optimizer.step()
     return loss.detach(), logits.detach()
 
 

@@ -68,7 +68,7 @@ class Training:
         self.steps = order.steps
         net = self.group.make_net(self.recipe.net, len(self.train.classes), self.seed)
         self.net = net.to(self.device, memory_format=torch.channels_last)
-        self.optimiser = self.recipe.make_optimiser(self.net)
+        self.optimizer = self.recipe.make_optimizer(self.net)
         self.schedule = self.recipe.make_schedule(self.steps)
         self.scale = self.recipe.make_scale(self.train).to(self.device)
         self.step, self.ended, self.best, self.saved_at = 0, "", math.inf, time.monotonic()
@@ -128,17 +128,17 @@ class Training:
     def one_step(self, batch: Batch) -> None:
         """One update, after `take_up`."""
         if hasattr(self.schedule, "before_step"):
-            self.schedule.before_step(self.optimiser, self.step)
+            self.schedule.before_step(self.optimizer, self.step)
         self._seed_masks()
         self.net.train()
         # Before the forward pass: its CUDA graph may put new numbers where the last gradients are.
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         with self.autocast():
             logits = self.model(batch.pixels)
         loss = self.group.loss(logits, batch.labels, self.recipe.smoothing)
         with self.group.partner_errors("the backward pass"):
             loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         if self.group.sees_outputs:
             self.since_line.add(logits.detach(), batch.labels, loss.detach(), self.step)
         self.step += 1
@@ -170,7 +170,7 @@ class Training:
                 "pass": done / self.steps,
                 "loss": found.loss,
                 "error": found.error,
-                "rate": self.optimiser.param_groups[0]["lr"],
+                "rate": self.optimizer.param_groups[0]["lr"],
                 "images_per_second": rate,
                 "seconds": self.seconds,
             }
@@ -200,14 +200,14 @@ class Training:
             "pass": number + 1,
             "train_loss": trained.loss,
             "train_error": trained.error,
-            "rate": self.optimiser.param_groups[0]["lr"],
+            "rate": self.optimizer.param_groups[0]["lr"],
         }
         error = None
         if self.val is not None:
             shares = self.validate("centre").shares
             event |= {f"val_top{k}": share for k, share in shares.items()}
             error = shares[min(shares)]
-        decision = self.schedule.step(self.optimiser, error)
+        decision = self.schedule.step(self.optimizer, error)
         if decision == STOP or number + 1 >= self.recipe.passes:
             self.ended = "schedule" if decision == STOP and number + 1 < self.recipe.passes else "passes"
         if self.ended and self.val is not None:
@@ -265,10 +265,10 @@ class Training:
 
     def state(self, line: Tally, whole: Tally) -> dict[str, Any]:
         """All that a run needs to go on: tensors and plain values, of the whole network; all processes must ask."""
-        moved = self.optimiser.state
+        moved = self.optimizer.state
         velocity = {name: moved[weight]["velocity"] for name, weight in self.net.named_parameters() if weight in moved}
         groups = [
-            {key: value for key, value in group.items() if key != "params"} for group in self.optimiser.param_groups
+            {key: value for key, value in group.items() if key != "params"} for group in self.optimizer.param_groups
         ]
         return {
             "step": self.step,
@@ -288,8 +288,8 @@ class Training:
         self.net.load_state_dict(self.group.own(state["net"]))
         velocity = self.group.own(state["velocity"])
         for name, weight in self.net.named_parameters():
-            self.optimiser.state[weight]["velocity"] = torch.empty_like(weight).copy_(velocity[name])
-        for group, kept in zip(self.optimiser.param_groups, state["groups"], strict=True):
+            self.optimizer.state[weight]["velocity"] = torch.empty_like(weight).copy_(velocity[name])
+        for group, kept in zip(self.optimizer.param_groups, state["groups"], strict=True):
             group.update(kept)
         self.schedule.load_state_dict(state["schedule"])
         self.step, self.ended, self.best = state["step"], state["ended"], state["best"]

@@ -104,7 +104,7 @@ class Recipe:
             return CosineDecay(self.passes * steps, self.warmup * steps)
         return DropsByHand(self.drops, self.passes)
 
-    def make_optimiser(self, net: nn.Module) -> PaperSGD:
+    def make_optimizer(self, net: nn.Module) -> PaperSGD:
         """The paper's update rule with this recipe's rates and decays."""
         groups = parameter_groups(net, self.groups, self.rate, self.weight_decay, self.momentum)
         return PaperSGD(groups, self.rate, self.momentum, self.weight_decay, fused=True)

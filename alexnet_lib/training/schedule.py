@@ -24,18 +24,18 @@ GO_ON, DROPPED, STOP = "go on", "dropped", "stop"
 NET_145_DROPS, NET_145_END = (25, 51, 79), 91
 
 
-def multiply_rates(optimiser: torch.optim.Optimizer, factor: float, *, paper: bool = False) -> None:
+def multiply_rates(optimizer: torch.optim.Optimizer, factor: float, *, paper: bool = False) -> None:
     """Multiply the rate of every group but those with `"lowered": False`, as the 2012 code's biases have.
 
     paper: with torch.optim.SGD, also rescale the momentum so that it goes on as PaperSGD (`optimizer.keep_velocity`);
     without it the framework's own behaviour is kept. SettingError for a factor that is not a positive number.
     """
     check_rate(factor)
-    factors = [factor if group.get("lowered", True) else 1.0 for group in optimiser.param_groups]
-    for group, own in zip(optimiser.param_groups, factors, strict=True):
+    factors = [factor if group.get("lowered", True) else 1.0 for group in optimizer.param_groups]
+    for group, own in zip(optimizer.param_groups, factors, strict=True):
         group["lr"] *= own
-    if paper and isinstance(optimiser, torch.optim.SGD):
-        keep_velocity(optimiser, factors)
+    if paper and isinstance(optimizer, torch.optim.SGD):
+        keep_velocity(optimizer, factors)
 
 
 class Schedule(Protocol):
@@ -43,7 +43,7 @@ class Schedule(Protocol):
 
     passes: int
 
-    def step(self, optimiser: torch.optim.Optimizer, validation_error: float | None = None) -> str: ...
+    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str: ...
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -72,7 +72,7 @@ class DropsByHand:
         if any(later <= earlier for earlier, later in zip(rising, rising[1:], strict=False)):
             raise SettingError(f"drops {self.drops}, end {self.end}: each must come after the one before")
 
-    def step(self, optimiser: torch.optim.Optimizer, validation_error: float | None = None) -> str:
+    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str:
         """One pass has ended. The validation error plays no part, but one that is not finite is a TrainingError."""
         self.passes += 1
         if validation_error is not None:
@@ -80,7 +80,7 @@ class DropsByHand:
         if self.end is not None and self.passes >= self.end:
             return STOP
         if self.passes in self.drops:
-            multiply_rates(optimiser, self.factor)
+            multiply_rates(optimizer, self.factor)
             return DROPPED
         return GO_ON
 
@@ -121,7 +121,7 @@ class DropsOnPlateau:
         if self.patience < 1 or self.drops < 0:
             raise SettingError(f"patience {self.patience} must be 1 or more, drops {self.drops} 0 or more")
 
-    def step(self, optimiser: torch.optim.Optimizer, validation_error: float | None = None) -> str:
+    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str:
         """One pass has ended with this error. TrainingError, naming the pass, for one that is missing or not finite."""
         self.passes += 1
         _check_error(validation_error, self.passes)
@@ -135,7 +135,7 @@ class DropsOnPlateau:
             return STOP
         self.waited = 0
         self.dropped_at += (self.passes,)
-        multiply_rates(optimiser, self.factor)
+        multiply_rates(optimizer, self.factor)
         return DROPPED
 
     def state_dict(self) -> dict[str, Any]:
@@ -194,12 +194,12 @@ class CosineDecay:
             return (step + 1) / self.warmup
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / (self.steps - self.warmup)))
 
-    def before_step(self, optimiser: torch.optim.Optimizer, step: int) -> None:
+    def before_step(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """Set every group's rate for that step; a group's own rate is kept in it as "full_rate"."""
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = group.setdefault("full_rate", group["lr"]) * self.factor(step)
 
-    def step(self, optimiser: torch.optim.Optimizer, validation_error: float | None = None) -> str:
+    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str:
         """One pass has ended."""
         self.passes += 1
         return GO_ON

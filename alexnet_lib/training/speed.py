@@ -15,7 +15,7 @@ from .recipes import Recipe
 
 def trainer(
     net: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     batch: torch.Tensor,
     labels: torch.Tensor,
     steps: int,
@@ -31,7 +31,7 @@ def trainer(
 
     def run() -> int:
         for _ in range(steps):
-            train_step(logits, optimiser, batch, labels)
+            train_step(logits, optimizer, batch, labels)
         synchronise()
         return steps * len(batch)
 
@@ -46,4 +46,4 @@ def stepped(images: PreparedImages, recipe: Recipe, steps: int, device: torch.de
     pixels = 64 * torch.randn((recipe.batch, 3, size, size), generator=generator)
     pixels = pixels.to(device, memory_format=torch.channels_last)
     labels = torch.randint(len(images.classes), (recipe.batch,), generator=generator).to(device)
-    return trainer(net, recipe.make_optimiser(net), pixels, labels, steps, recipe.dtype)
+    return trainer(net, recipe.make_optimizer(net), pixels, labels, steps, recipe.dtype)

@@ -79,7 +79,7 @@ def test_every_rung_computes_the_same_update(extras: tuple[str, ...], makes: lad
 def test_a_step_that_computes_something_else_is_refused(makes: ladder.Batches) -> None:
     first = ladder.Trainer(ladder.Step(), makes.recipe, 6, CPU)
     wrong = ladder.Trainer(ladder.Step(), makes.recipe, 6, CPU)
-    wrong.optimiser.param_groups[0]["weight_decay"] = 0.0
+    wrong.optimizer.param_groups[0]["weight_decay"] = 0.0
     with pytest.raises(AlexNetLibError, match="'wrong' does not compute the same"):
         ladder.check({"first": first, "wrong": wrong}, makes.at_hand())
 
@@ -90,8 +90,8 @@ def test_steps_are_made_of_what_their_fields_say(makes: ladder.Batches) -> None:
     kinds = [[type(layer) for layer in trainer.net.modules()] for trainer in (naive, fast)]
     assert nn.LocalResponseNorm in kinds[0] and LocalResponseNorm not in kinds[0]
     assert LocalResponseNorm in kinds[1] and nn.LocalResponseNorm not in kinds[1]
-    assert type(naive.optimiser) is torch.optim.SGD and naive.optimiser.param_groups[0]["foreach"] is False
-    assert type(fast.optimiser) is PaperSGD and fast.optimiser.fused
+    assert type(naive.optimizer) is torch.optim.SGD and naive.optimizer.param_groups[0]["foreach"] is False
+    assert type(fast.optimizer) is PaperSGD and fast.optimizer.fused
     assert naive.net.conv2.weight.is_contiguous()
     assert fast.net.conv2.weight.is_contiguous(memory_format=torch.channels_last)
     seen = []
@@ -196,7 +196,7 @@ def tiny_net(num_classes: int) -> nn.Module:
 def test_the_example_is_torchvisions_with_its_own_update_and_transforms() -> None:
     trainer = train.ExampleTrainer(6, CPU, "float32")
     assert type(trainer.net).__name__ == "AlexNet" and trainer.net.classifier[-1].out_features == 6
-    (group,) = trainer.optimiser.param_groups
+    (group,) = trainer.optimizer.param_groups
     assert (group["lr"], group["momentum"], group["weight_decay"]) == (0.01, 0.9, 1e-4)
     image = train.example_transform(64)(Image.new("RGB", (90, 80), (124, 116, 104)))
     assert image.shape == (3, 64, 64) and image.abs().max() < 0.01, "the mean colour is brought to 0"

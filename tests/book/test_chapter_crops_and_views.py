@@ -167,8 +167,12 @@ def test_gains_by_number_are_points_between_their_standard_errors() -> None:
     test, shown = an_image_set(40), Shown()
     dense = torch.randn(40, 50, 10, generator=torch.Generator().manual_seed(0))
     numbers = [ViewError(1, 0.5, 0, 0), *[ViewError(k, 0.4, 0.1, 0.02) for k in (2, 3, 5, 10, 20, 50)]]
-    answers = SimpleNamespace(view_logits=lambda *given: dense, error_by_number=lambda *given: numbers)
     sets = {"ten": ViewError(10, 0.3, 0.2, 0.01)}
+    answers = SimpleNamespace(
+        view_logits=lambda *given: dense,
+        error_by_number=lambda *given: numbers,
+        errors_by_set=lambda *given, against: sets,
+    )
     made = run_cells(
         "measure.error_by_number",
         nb=shown,
@@ -178,7 +182,6 @@ def test_gains_by_number_are_points_between_their_standard_errors() -> None:
         scale=None,
         views=views,
         logits=None,
-        errors_by_set=lambda *given, against: sets,
     )
     loop = [sum(int(dense[n, v].argmax()) != int(test.labels[n]) for v in range(50)) / 50 for n in range(40)]
     assert made["alone"].tolist() == pytest.approx(loop)
@@ -257,7 +260,7 @@ def test_shared_draws_jump_by_the_root_of_how_many_share_where_all_images_agree(
         "net": None,
         "dense": torch.randn(128, 50, 10),
         "scale": SimpleNamespace(deviation=1),
-        "mean_at_corners": lambda *given: (0, 0),
+        "measure": SimpleNamespace(mean_at_corners=lambda *given: (0, 0)),
     }
     jumps = run_cells("def batch_jumps", **given)["batch_jumps"]
     spread = float(common[0].std(unbiased=False))

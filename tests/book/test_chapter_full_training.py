@@ -95,7 +95,7 @@ def test_the_counters_are_the_rules(given: dict) -> None:
     toy = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
     log = [{"event": "pass", "val_top1": error, "decision": rule.step(toy, error)} for error in errors]
     few = SimpleNamespace(name="made")
-    made = CHAPTER.run("rule, toy, counters", text_log=log, passes_of=lambda log: log, few=few)
+    made = CHAPTER.run("counters = []", text_log=log, passes_of=lambda log: log, few=few)
     assert [row[-1] for row in made["counters"]] == ["go on", "go on", "dropped", "go on", "go on", "dropped"]
     assert [row[3] for row in made["counters"]] == ["0", "1", "0", "0", "1", "0"]
 
@@ -258,7 +258,7 @@ def test_without_records_the_chapter_says_so(records_here: Path) -> None:
     (stages, _), (errors, _), (claims, shown) = tables
     assert stages == errors == [] and made["curves"] == made["keys"] == [], "of which nb.table says: not yet run"
     assert claims[-2][2] == "not yet run" and not figures[0].axes[0].lines
-    tables, _, _ = recorded_cells("rows, feeds = ", records=records, ladder={})
+    tables, _, _ = recorded_cells("feeds = (records.load", records=records, ladder={})
     assert [(rows, named["records"], "not yet run" in named["caption"]) for rows, named in tables] == 2 * [
         ([], [], True)
     ]
@@ -292,7 +292,7 @@ def test_errors_have_their_spread_and_top5_only_where_it_was_counted(records_her
 
 def test_a_gpus_bench_comes_first_and_is_told_beside_its_first_rung(records_here: Path) -> None:
     session = SimpleNamespace(device=torch.device("cpu"))
-    cells = ("peak = roofline.Peak(**ladder", "rows, feeds = ")
+    cells = ("peak = roofline.Peak(**ladder", "feeds = (records.load")
     put(records_here, "bench", "train_cpu", LADDER, [0], claims=["C15"])
     put(records_here, "bench", "feed_cpu", FEED, [0], claims=["C15"])
     assert recorded_cells(*cells, session=session)[2]["ladder"]["run"] == "train_cpu"

@@ -50,11 +50,11 @@ def test_the_update_by_hand_is_papersgd_over_many_steps(decay: float) -> None:
     torch.manual_seed(0)
     start, gradients = torch.randn(5, dtype=torch.float64), torch.randn(30, 5, dtype=torch.float64)
     weights, w, v = torch.nn.Parameter(start.clone()), start, torch.zeros(5, dtype=torch.float64)
-    optimiser = PaperSGD([weights], 0.05, 0.9, decay)
+    optimizer = PaperSGD([weights], 0.05, 0.9, decay)
     for number, gradient in enumerate(gradients):
-        rate = optimiser.param_groups[0]["lr"] = 0.05 if number < 15 else 0.005
+        rate = optimizer.param_groups[0]["lr"] = 0.05 if number < 15 else 0.005
         weights.grad = gradient
-        optimiser.step()
+        optimizer.step()
         w, v = update(w, v, gradient, rate, decay=decay)
         torch.testing.assert_close(weights.detach(), w, rtol=0, atol=1e-14)
 
@@ -113,12 +113,12 @@ def test_the_two_rules_part_at_the_drop_and_not_before(given: dict) -> None:
 def test_the_dose_of_the_decay_is_what_shrinks_a_weight_without_gradient(given: dict) -> None:
     made = CHAPTER.run("def dose(decay", **given)
     weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
-    optimiser = PaperSGD([weight], 1e-3, 0.9, 0.05)
+    optimizer = PaperSGD([weight], 1e-3, 0.9, 0.05)
     weight.grad = torch.zeros_like(weight)
     for step in range(4000):
         if step == 3000:
-            multiply_rates(optimiser, 0.1)
-        optimiser.step()
+            multiply_rates(optimizer, 0.1)
+        optimizer.step()
     taken = made["dose"](0.05, (30, 40), 100, rate=1e-3)
     assert taken == pytest.approx(0.05 * (1e-3 * 3000 + 1e-4 * 1000))
     assert weight.item() == pytest.approx(made["left"](taken), rel=0.01)
@@ -157,14 +157,14 @@ def test_the_remedy_of_the_text_makes_torchs_rule_the_papers() -> None:
     ends = []
     for kind in (PaperSGD, torch.optim.SGD):
         weight = torch.nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
-        optimiser = kind([weight], 0.1, momentum=0.9)
+        optimizer = kind([weight], 0.1, momentum=0.9)
         for step in range(20):
             if step == 10:
-                optimiser.param_groups[0]["lr"] /= 10
+                optimizer.param_groups[0]["lr"] /= 10
                 if kind is torch.optim.SGD:
-                    optimiser.state[weight]["momentum_buffer"] *= 10
+                    optimizer.state[weight]["momentum_buffer"] *= 10
             weight.grad = weight.detach().clone()
-            optimiser.step()
+            optimizer.step()
         ends.append(weight.item())
     assert ends[0] == pytest.approx(ends[1], rel=1e-12)
 
@@ -213,11 +213,11 @@ def test_the_checker_passes_the_solution_and_knows_the_usual_slips(capsys: pytes
 def test_the_first_exercise_has_the_right_answer(kind: type, shares: float) -> None:
     """How far a weight still travels without gradient, after a drop to a tenth, in parts of the old velocity."""
     weight, velocity = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64)), -0.3
-    optimiser = kind([weight], 0.1, momentum=0.9)
+    optimizer = kind([weight], 0.1, momentum=0.9)
     weight.grad = torch.full_like(weight, -velocity / 0.1)
-    optimiser.step()
-    optimiser.param_groups[0]["lr"] = 0.01
+    optimizer.step()
+    optimizer.param_groups[0]["lr"] = 0.01
     weight.grad.zero_()
     for _ in range(500):
-        optimiser.step()
+        optimizer.step()
     assert (weight.item() - velocity) / velocity == pytest.approx(shares)

@@ -280,7 +280,7 @@ def test_no_later_cell_overwrites_the_name_of_the_recorded_run() -> None:
 def test_the_live_norms_are_those_of_the_comparison() -> None:
     source = next(source for source in CHAPTER.sources("code") if "tried = " in source)
     made: dict[str, Any] = {}
-    exec(next(line for line in source.splitlines() if line.startswith("tried = ")), made)
+    exec(source[source.index("tried = ") : source.index("halved = ")], made)
     for name, norm in made["tried"].items():
         variant = lrn_cifar10.VARIANTS[name]
         assert getattr(variant, "net", variant) == ConvLocalConfig(norm)

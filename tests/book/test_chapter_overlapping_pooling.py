@@ -18,7 +18,7 @@ from alexnet_lib.figures import overlapping_pooling as draw
 from alexnet_lib.measures import pooling as measure
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.geometry import Window
-from alexnet_lib.network.pooling import COMPARED, SoftPool, average_pool, max_pool, routes
+from alexnet_lib.network.pooling import COMPARED, average_pool, max_pool, routes
 from alexnet_lib.training.recipes import named
 
 OVERLAPPING, TOUCHING = Window(3, 2), Window(2, 2)
@@ -112,7 +112,7 @@ def test_what_is_learned_loses_less_than_the_average_it_starts_from() -> None:
     for pooled in (made["one_window"](smooth, weights.detach()), average(smooth)):
         gone.append(float(measure.lost(measure.rebuilding(pooled, smooth), pooled, smooth)))
     assert gone[0] <= gone[1]
-    layer = SoftPool(4, OVERLAPPING, start=1.0)
+    layer = measure.SoftPool(4, OVERLAPPING, start=1.0)
     losses = made["learn"](layer, layer.parameters(), smooth.relu(), rate=0.1, steps=8)
     assert len(losses) == 8 and losses[-1] < losses[0]
     assert layer.sharpness.shape == (4,) and (layer.sharpness < 1).all()  # the average keeps more

@@ -130,7 +130,7 @@ def test_the_pixel_scale_is_a_rate_of_the_first_layer() -> None:
         first = net.weighted_layers()[0].weight
         others = [weight for weight in net.parameters() if weight is not first]
         groups = [{"params": [first], "lr": 0.01 / scale**2}, {"params": others}]
-        optimiser = PaperSGD(groups, rate=0.01)
-        losses.append([float(train_step(net, optimiser, images * scale, labels)[0]) for _ in range(5)])
+        optimizer = PaperSGD(groups, rate=0.01)
+        losses.append([float(train_step(net, optimizer, images * scale, labels)[0]) for _ in range(5)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert losses[0][-1] < losses[0][0]

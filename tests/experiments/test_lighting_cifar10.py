@@ -12,7 +12,7 @@ from small_sets import write_tree
 
 from alexnet_lib import experiments, records
 from alexnet_lib.augment import ColorPCA, PixelScale
-from alexnet_lib.augment.jitter import ColourJitter
+from alexnet_lib.augment.jitter import ColorJitter
 from alexnet_lib.experiments import lighting_cifar10
 from alexnet_lib.experiments.lighting_cifar10 import LABELS, NET, NOISE, VARIANTS
 from alexnet_lib.experiments.results import results_of
@@ -70,7 +70,7 @@ def test_a_scale_that_divides_divides_the_colour_too() -> None:
 
 def test_jitter_comes_before_the_mean_is_subtracted() -> None:
     noisy = with_noise("jitter", SCALE, IMAGES, seed=2)
-    jittered = ColourJitter()(CENTRES, generator_for(CENTRES, 2))
+    jittered = ColorJitter()(CENTRES, generator_for(CENTRES, 2))
     assert torch.allclose(noisy(CENTRES), jittered - SCALE.mean[:, 1:9, 1:9], atol=1e-4)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_sets import separable
 
-from alexnet_lib.experiments.live import LiveNet, small_head, train_live
-from alexnet_lib.measures.dropout_ensemble import DroppedStack
+from alexnet_lib.experiments.live import LiveNet, train_live
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import AlexNetConfig
 from alexnet_lib.training.evaluation import probabilities
@@ -44,12 +42,3 @@ def test_its_error_is_that_of_its_answers(live: LiveNet) -> None:
 def test_its_images_stay_as_long_as_it_does(live: LiveNet) -> None:
     folder = live.place.path
     assert folder.is_dir() and live.few.folder.parent == folder
-
-
-def test_a_small_head_learns_and_is_repeatable() -> None:
-    pixels, labels = separable(256)
-    inputs = (pixels.float() / 64 - 2).flatten(1)
-    head, again = (small_head(inputs, labels, (8, 6), rate=0.02, steps=300) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(head.parameters(), again.parameters(), strict=True))
-    assert float((head.eval()(inputs).argmax(1) != labels).double().mean()) < 0.3, "guessing is wrong in three of four"
-    assert DroppedStack.of(head).widths == [0, 8, 6]

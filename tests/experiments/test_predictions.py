@@ -208,10 +208,10 @@ def test_the_interval_of_an_error_is_that_of_both_seeds_and_images() -> None:
     generator = np.random.default_rng(0)
     hard = generator.random(400)
     wrong = np.stack([generator.random(400) < 0.9 * hard for _ in range(5)])
-    low, high = (float(end) / 100 for end in experiment.told_error(wrong).split("(")[1].strip(")").split(" to "))
+    low, high = (float(end) / 100 for end in effects.told_error(wrong).split("(")[1].strip(")").split(" to "))
     resampled = np.percentile(effects.resampled(wrong, np.zeros_like(wrong)), [2.5, 97.5])
     assert [low, high] == pytest.approx(sorted(-resampled), abs=0.02)
-    assert experiment.told_error(wrong[:1]).endswith(" (1 seed)")
+    assert effects.told_error(wrong[:1]).endswith(" (1 seed)")
 
 
 def test_the_cost_of_being_off_is_told_apart_from_chance_by_images_of_both_groups(

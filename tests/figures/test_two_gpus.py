@@ -16,12 +16,12 @@ from alexnet_lib.figures.two_gpus import (
     draw_needs,
     moments,
 )
+from alexnet_lib.measures.memory import Need
 from alexnet_lib.network.alexnet import AlexNet
 from alexnet_lib.network.config import AlexNetConfig, ablations
 from alexnet_lib.network.description import Description
-from alexnet_lib.network.memory import Need
 from alexnet_lib.network.traffic import expected_traffic
-from alexnet_lib.notebook.slider_figure import slider_bundle
+from alexnet_lib.notebook.slider_figure import slider
 
 pytestmark = pytest.mark.usefixtures("book_style")
 
@@ -113,7 +113,7 @@ def test_other_patterns_are_drawn_as_they_are() -> None:
 
 
 def test_all_moments_make_one_small_slider_with_words_for_each(paper: Description) -> None:
-    bundle = slider_bundle(
+    bundle = slider.bundle(
         lambda moment: draw_moment(paper, moment),
         moments(paper),
         label="moment",

@@ -88,13 +88,19 @@ def too_long(notebook: NotebookNode) -> list[str]:
     if not lines:
         return ["no code"]
     wrong = [f"code cell {number} has {count} lines" for number, count in enumerate(lines) if count > 35]
-    if statistics.median(lines) >= 8:
+    if statistics.median(lines) >= 13:
         wrong.append(f"the median code cell has {statistics.median(lines)} lines")
-    if sum(count < 20 for count in lines) < 0.9 * len(lines):
-        wrong.append("more than one code cell in ten has 20 lines or more")
+    if sum(count < 28 for count in lines) < 0.9 * len(lines):
+        wrong.append("more than one code cell in ten has 28 lines or more")
     if len(notebook.cells) >= 60:
         wrong.append(f"{len(notebook.cells)} cells")
     return wrong
+
+
+def too_wide(notebook: NotebookNode) -> list[str]:
+    """Lines of code that a page would cut off or wrap."""
+    lines = [(number, line) for number, cell in enumerate(code_cells(notebook)) for line in cell.source.splitlines()]
+    return [f"code cell {number} has a line of {len(line)} columns: {line}" for number, line in lines if len(line) > 76]
 
 
 def named(picture: Tag) -> bool:

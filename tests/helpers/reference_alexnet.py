@@ -34,7 +34,7 @@ def small(name: str = "paper", **changes: Any) -> AlexNetConfig:
 def shapes_only(config: AlexNetConfig, classes: int = 1000) -> AlexNet:
     """A net of any size whose tensors have shapes but no numbers: it costs neither memory nor time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AlexNet, "initialise", lambda self, seed: None)
+        patch.setattr(AlexNet, "initialize", lambda self, seed: None)
         return AlexNet(config, classes).to("meta")
 
 

@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from small_sets import separable
 from torch import nn
 
 from alexnet_lib.errors import SettingError
@@ -18,6 +19,7 @@ from alexnet_lib.measures.dropout_ensemble import (
     estimate,
     exact_averages,
     sampled_averages,
+    small_head,
 )
 from alexnet_lib.network.dropout import Dropout
 
@@ -222,3 +224,12 @@ def test_the_same_seed_draws_the_same_masks() -> None:
     assert torch.equal(one, again) and not torch.equal(one, other)
     with pytest.raises(SettingError, match="21 masks do not fall into 2 equal groups"):
         sampled_averages(stack, x, 21, groups=2)
+
+
+def test_a_small_head_learns_and_is_repeatable() -> None:
+    pixels, labels = separable(256)
+    inputs = (pixels.float() / 64 - 2).flatten(1)
+    head, again = (small_head(inputs, labels, (8, 6), rate=0.02, steps=300) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(head.parameters(), again.parameters(), strict=True))
+    assert float((head.eval()(inputs).argmax(1) != labels).double().mean()) < 0.3, "guessing is wrong in three of four"
+    assert DroppedStack.of(head).widths == [0, 8, 6]

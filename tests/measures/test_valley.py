@@ -19,13 +19,13 @@ def test_a_path_is_papersgds_and_the_matrix_powers(momentum: float, decay: float
     steps, rate = 40, 0.02
     places = path(VALLEY, (1.0, 3.0), rate, momentum, decay, steps)
     w = torch.nn.Parameter(torch.tensor([1.0, 3.0], dtype=torch.float64))
-    optimiser = PaperSGD([w], rate, momentum, decay)
+    optimizer = PaperSGD([w], rate, momentum, decay)
     for place in places[:-1]:
         torch.testing.assert_close(w.detach(), place, rtol=0, atol=1e-12)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         VALLEY.loss(w).backward()
         torch.testing.assert_close(w.grad, VALLEY.gradient(w.detach()), rtol=0, atol=1e-12)
-        optimiser.step()
+        optimizer.step()
     rest = VALLEY.rest(decay)
     for axis, curvature in enumerate(VALLEY.curvatures):
         k = rate * (curvature + decay)

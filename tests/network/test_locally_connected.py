@@ -219,9 +219,9 @@ def test_rates_and_decays_are_those_of_the_released_files() -> None:
     for change in changes:
         net = ConvLocalNet(replace(SMALL, **change), seed=0)
         settings = TrainSettings(rate=0.001, weight_decay=0.004)
-        optimiser = PaperSGD(net.parameter_groups(settings.rate, settings.weight_decay), settings.rate)
-        told = {id(p): (g["lr"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
-        assert len(told) == sum(len(g["params"]) for g in optimiser.param_groups) == len(list(net.parameters()))
+        optimizer = PaperSGD(net.parameter_groups(settings.rate, settings.weight_decay), settings.rate)
+        told = {id(p): (g["lr"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+        assert len(told) == sum(len(g["params"]) for g in optimizer.param_groups) == len(list(net.parameters()))
         decayed = {id(layer.weight): 0.004 for layer in net.weighted_layers()[2:]}
         decayed[id(net.weighted_layers()[-1].weight)] = change.get("last_decay", 0.004)
         for name, parameter in net.named_parameters():
@@ -237,8 +237,8 @@ def test_every_variant_learns_a_batch_by_heart(change: dict) -> None:
         fan_in = layer.weight.shape[1] if isinstance(layer, LocallyConnected2d) else layer.weight[0].numel()
         nn.init.normal_(layer.weight, std=(2 / fan_in) ** 0.5)
     images, labels = torch.randn(24, 3, 8, 8), torch.arange(24) % 3
-    optimiser = PaperSGD(net.parameters(), 0.01)
-    losses = [train_step(net, optimiser, images, labels)[0].item() for _ in range(150)]
+    optimizer = PaperSGD(net.parameters(), 0.01)
+    losses = [train_step(net, optimizer, images, labels)[0].item() for _ in range(150)]
     assert losses[-1] < 0.3 * losses[0]
 
 

@@ -117,12 +117,12 @@ def test_the_gradient_by_sharpness_at_zero_is_half_the_variance() -> None:
 
 def test_a_layer_of_soft_pooling_learns_its_sharpness() -> None:
     x, window = maps(9, 9).float(), Window(3, 2)
-    layer = pooling.SoftPool(3, window, start=0.5)
-    optimiser = torch.optim.Adam(layer.parameters(), lr=0.2)
+    layer = measures.SoftPool(3, window, start=0.5)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.2)
     for _ in range(150):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (layer(x) - pooling.soft_pool(x, window, 3.0)).square().mean().backward()
-        optimiser.step()
+        optimizer.step()
     assert layer.sharpness.tolist() == pytest.approx([3.0] * 3, abs=0.1)
 
 

@@ -34,7 +34,7 @@ PAPERS = {
 def on_no_device(config, classes=1000):
     """The split network at full size without numbers: what crosses is counted all the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AlexNet, "initialise", lambda self, seed: None)
+        patch.setattr(AlexNet, "initialize", lambda self, seed: None)
         return TwoGPUAlexNet(config, ("meta", "meta"), classes)
 
 

@@ -127,14 +127,14 @@ def test_training_steps_stay_together():
     single, split = pair(CONFIGS["code2012"])
     seed_dropout(single, 1)
     split.drop_as(1)
-    optimisers = [torch.optim.SGD(net.parameters(), lr=1e-6) for net in (single, split)]
+    optimizers = [torch.optim.SGD(net.parameters(), lr=1e-6) for net in (single, split)]
     begin = single.conv1.weight.detach().clone()
     for step in range(3):
         x = images(single.config, seed=step)
-        for net, optimiser in zip((single, split), optimisers, strict=True):
-            optimiser.zero_grad()
+        for net, optimizer in zip((single, split), optimizers, strict=True):
+            optimizer.zero_grad()
             net(x).square().sum().backward()
-            optimiser.step()
+            optimizer.step()
     assert gap(begin, single.conv1.weight) > 1e-6
     for name, value in single.state_dict().items():
         assert gap(split.state_dict()[name], value) < TOLERANCE, name

@@ -89,10 +89,10 @@ def test_both_kinds_train_alike_when_weights_and_rates_are_matched() -> None:
                 weight *= factor
         others = [w for w in net.parameters() if all(w is not each for each in behind)]
         groups = [{"params": behind, "lr": 0.05 * factor**2, "weight_decay": 0.01 / factor**2}, {"params": others}]
-        optimiser = PaperSGD(groups, 0.05, weight_decay=0.01)
+        optimizer = PaperSGD(groups, 0.05, weight_decay=0.01)
         for seed, layer in enumerate(each for each in net.head if isinstance(each, Dropout)):
             layer.draw_from(seed)
-        losses[kind] = [float(train_step(net, optimiser, images, labels)[0]) for _ in range(20)]
+        losses[kind] = [float(train_step(net, optimizer, images, labels)[0]) for _ in range(20)]
     assert losses["2012"] == pytest.approx(losses["inverted"], rel=1e-9)
     assert losses["2012"][-1] < losses["2012"][0]
     torch.testing.assert_close(*(net.eval()(images) for net in nets.values()), rtol=1e-9, atol=1e-12)
@@ -101,8 +101,8 @@ def test_both_kinds_train_alike_when_weights_and_rates_are_matched() -> None:
 def test_decay_is_for_weights_only() -> None:
     net, settings = DropoutNet(SMALL), TrainSettings(rate=0.01, weight_decay=0.0005)
     groups = net.parameter_groups(settings.rate, settings.weight_decay)
-    optimiser = PaperSGD(groups, settings.rate, weight_decay=settings.weight_decay)
-    told = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    optimizer = PaperSGD(groups, settings.rate, weight_decay=settings.weight_decay)
+    told = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert len(told) == len(list(net.parameters()))
     for name, parameter in net.named_parameters():
         assert told[id(parameter)] == (0.0 if name.endswith("bias") else 0.0005), name

@@ -187,16 +187,16 @@ def test_on_point_may_give_a_run_up() -> None:
 def first_bad_step(settings: TrainSettings, images: torch.Tensor, labels: torch.Tensor, scale: PixelScale) -> int:
     """A slow loop with plain gradient descent: the first step whose loss is not finite, counted from 1."""
     net, step = linear_net(), 0
-    optimiser = torch.optim.SGD(net.parameters(), settings.rate, settings.momentum)
+    optimizer = torch.optim.SGD(net.parameters(), settings.rate, settings.momentum)
     for number in range(20):
         for batch, target in make_batches(images, labels, settings, 0, number):
             step += 1
             loss = F.cross_entropy(net(scale(batch)), target)
             if not torch.isfinite(loss):
                 return step
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     raise AssertionError("this rate does not diverge")
 
 

@@ -14,18 +14,18 @@ def weights(*values: float) -> torch.nn.Parameter:
     return torch.nn.Parameter(torch.tensor(values, dtype=torch.float64))
 
 
-def step_with(optimiser: torch.optim.Optimizer, w: torch.nn.Parameter, gradient: torch.Tensor) -> None:
+def step_with(optimizer: torch.optim.Optimizer, w: torch.nn.Parameter, gradient: torch.Tensor) -> None:
     w.grad = gradient.clone()
-    optimiser.step()
+    optimizer.step()
 
 
 def test_three_steps_on_two_weights_are_those_of_section_5() -> None:
     """v <- 0.9 v - 0.0005 e w - e g; w <- w + v, in Python's own numbers."""
     w, rate, momentum, decay = weights(1.0, -2.0), 0.1, 0.9, 0.0005
-    optimiser = PaperSGD([w], rate, momentum, decay)
+    optimizer = PaperSGD([w], rate, momentum, decay)
     by_hand, velocity = [1.0, -2.0], [0.0, 0.0]
     for gradient in ([0.5, 1.0], [-0.25, 0.0], [2.0, -3.0]):
-        step_with(optimiser, w, torch.tensor(gradient, dtype=torch.float64))
+        step_with(optimizer, w, torch.tensor(gradient, dtype=torch.float64))
         for i in range(2):
             velocity[i] = momentum * velocity[i] - decay * rate * by_hand[i] - rate * gradient[i]
             by_hand[i] += velocity[i]
@@ -68,15 +68,15 @@ def test_fused_is_the_same_rule_through_changes_of_the_rate(momentum: float, dec
     for rate in (0.1, 0.01, 0.001):
         for _ in range(10):
             gradients = [torch.randn(w.shape, generator=generator) for w in start]
-            for optimiser, net in zip(both, (plain, fused), strict=True):
-                optimiser.param_groups[0]["lr"] = rate
+            for optimizer, net in zip(both, (plain, fused), strict=True):
+                optimizer.param_groups[0]["lr"] = rate
                 for w, gradient in zip(net, gradients, strict=True):
                     w.grad = torch.empty_like(w).copy_(gradient)
-                optimiser.step()
+                optimizer.step()
     assert (plain[0] - start[0]).abs().max() > 0.1
     for one, other in zip(plain, fused, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=2e-6)
-        velocities = (optimiser.state[w]["velocity"] for optimiser, w in zip(both, (one, other), strict=True))
+        velocities = (optimizer.state[w]["velocity"] for optimizer, w in zip(both, (one, other), strict=True))
         torch.testing.assert_close(*velocities, rtol=1e-5, atol=2e-6)
 
 
@@ -107,12 +107,12 @@ def test_after_a_drop_of_the_rate_the_old_velocity_is_not_divided() -> None:
     """
     ours, theirs = weights(0.0), weights(0.0)
     paper, torchs = PaperSGD([ours], 0.1, 0.9), torch.optim.SGD([theirs], 0.1, 0.9)
-    for optimiser, w in ((paper, ours), (torchs, theirs)):
-        step_with(optimiser, w, torch.ones(1, dtype=torch.float64))
+    for optimizer, w in ((paper, ours), (torchs, theirs)):
+        step_with(optimizer, w, torch.ones(1, dtype=torch.float64))
         assert w.item() == pytest.approx(-0.1, abs=1e-15)
-        optimiser.param_groups[0]["lr"] = 0.01
+        optimizer.param_groups[0]["lr"] = 0.01
         for _ in range(400):
-            step_with(optimiser, w, torch.zeros(1, dtype=torch.float64))
+            step_with(optimizer, w, torch.zeros(1, dtype=torch.float64))
     assert ours.item() == pytest.approx(-0.1 - 0.1 * 0.9 / 0.1, abs=1e-12)
     assert theirs.item() == pytest.approx(-0.1 - 0.01 * 0.9 / 0.1, abs=1e-12)
 
@@ -126,15 +126,15 @@ def two_alike() -> tuple[PaperSGD, torch.optim.SGD, list[list[torch.nn.Parameter
     return PaperSGD(given[0], 0.05, 0.9, 0.01), torch.optim.SGD(given[1], 0.05, 0.9, weight_decay=0.01), both
 
 
-def along(optimisers: tuple, both: list[list[torch.nn.Parameter]], steps: int, seed: int) -> float:
+def along(optimizers: tuple, both: list[list[torch.nn.Parameter]], steps: int, seed: int) -> float:
     """Step both with the same random gradients; the largest difference of their weights at any time."""
     generator, apart = torch.Generator().manual_seed(seed), 0.0
     for _ in range(steps):
         for ours, theirs in zip(*both, strict=True):
             ours.grad = torch.randn(ours.shape, dtype=torch.float64, generator=generator)
             theirs.grad = ours.grad.clone()
-        for optimiser in optimisers:
-            optimiser.step()
+        for optimizer in optimizers:
+            optimizer.step()
         apart = max(apart, *(float((a - b).detach().abs().max()) for a, b in zip(*both, strict=True)))
     return apart
 
@@ -144,8 +144,8 @@ def test_torchs_buffer_divided_by_the_rates_factor_makes_it_the_papers_rule(fact
     paper, torchs, both = two_alike()
     assert along((paper, torchs), both, 20, seed=2) < 1e-12
     for change in (factor, 1 / factor, factor):
-        for optimiser in (paper, torchs):
-            for group in optimiser.param_groups:
+        for optimizer in (paper, torchs):
+            for group in optimizer.param_groups:
                 group["lr"] *= change
         keep_velocity(torchs, [change, change])
         assert along((paper, torchs), both, 20, seed=3) < 1e-12
@@ -156,8 +156,8 @@ def test_without_it_they_part_by_the_old_velocity_times_what_is_left_of_it() -> 
     paper, torchs, both = two_alike()
     along((paper, torchs), both, 20, seed=2)
     old = [paper.state[w]["velocity"].clone() for w in both[0]]
-    for optimiser in (paper, torchs):
-        for group in optimiser.param_groups:
+    for optimizer in (paper, torchs):
+        for group in optimizer.param_groups:
             group["lr"] *= 0.1
             group["weight_decay"] = 0.0
     for step in (1, 7):
@@ -189,8 +189,8 @@ def test_groups_have_every_parameter_once_and_the_recipes_rates(recipe: str) -> 
     assert (of_weights["lr"], of_weights["weight_decay"], of_weights["lowered"]) == (0.01, 0.0005, True)
     wanted = {"code2012": (0.02, 0.0, False), "caffe": (0.02, 0.0, True)}.get(recipe, (0.01, 0.0005, True))
     assert (of_biases["lr"], of_biases["weight_decay"], of_biases["lowered"]) == wanted
-    for optimiser in (PaperSGD, torch.optim.SGD):
-        made = optimiser([dict(group) for group in (of_weights, of_biases)], 1.0)
+    for optimizer in (PaperSGD, torch.optim.SGD):
+        made = optimizer([dict(group) for group in (of_weights, of_biases)], 1.0)
         assert [group["momentum"] for group in made.param_groups] == [0.9, 0.9]
         assert [group["lr"] for group in made.state_dict()["param_groups"]] == [0.01, wanted[0]]
 
@@ -227,15 +227,15 @@ def test_groups_keep_their_own_rates() -> None:
 
 def test_a_closure_is_run_with_gradients_and_its_loss_returned() -> None:
     w = weights(3.0)
-    optimiser = PaperSGD([w], 0.1)
+    optimizer = PaperSGD([w], 0.1)
 
     def closure() -> torch.Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = w.square().sum()
         loss.backward()
         return loss
 
-    assert optimiser.step(closure).item() == 9.0
+    assert optimizer.step(closure).item() == 9.0
     assert w.item() == pytest.approx(3 - 0.1 * 6)
 
 

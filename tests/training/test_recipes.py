@@ -27,7 +27,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
 def test_the_codes_recipe_drops_when_its_net_145_did() -> None:
     recipe, small = named("code2012"), AlexNet(replace(AlexNetConfig.code2012(), hidden=(8, 8)), 10, seed=0)
     assert recipe.make_schedule(10) == DropsByHand((25, 51, 79), 91)
-    weights, biases = recipe.make_optimiser(small).param_groups
+    weights, biases = recipe.make_optimizer(small).param_groups
     assert (weights["lr"], biases["lr"]) == (0.01, 0.02)
     assert (weights["weight_decay"], biases["weight_decay"]) == (0.0005, 0.0)
     assert (weights["lowered"], biases["lowered"]) == (True, False)
@@ -122,14 +122,14 @@ def test_without_crops_only_the_place_differs() -> None:
 
 
 def test_cosine_decay_rises_then_falls_to_nothing() -> None:
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.4)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.4)
     schedule, rates = CosineDecay(100, 10), []
     for step in range(100):
-        schedule.before_step(optimiser, step)
-        rates.append(optimiser.param_groups[0]["lr"])
+        schedule.before_step(optimizer, step)
+        rates.append(optimizer.param_groups[0]["lr"])
     assert rates[:2] == pytest.approx([0.04, 0.08]) and rates[9] == rates[10] == pytest.approx(0.4)
     assert rates[55] == pytest.approx(0.2) and all(a > b for a, b in zip(rates[10:], rates[11:], strict=False))
-    assert rates[-1] < 1e-3 and schedule.step(optimiser) != STOP
+    assert rates[-1] < 1e-3 and schedule.step(optimizer) != STOP
     again = CosineDecay(100, 10)
     again.load_state_dict(schedule.state_dict())
     assert again.passes == 1

@@ -25,11 +25,11 @@ from alexnet_lib.training.schedule import (
     multiply_rates,
 )
 
-OPTIMISERS = [PaperSGD, torch.optim.SGD, torch.optim.Adam]
-both = pytest.mark.parametrize("kind", OPTIMISERS, ids=[kind.__name__ for kind in OPTIMISERS])
+OPTIMIZERS = [PaperSGD, torch.optim.SGD, torch.optim.Adam]
+both = pytest.mark.parametrize("kind", OPTIMIZERS, ids=[kind.__name__ for kind in OPTIMIZERS])
 
 
-def optimiser(kind=PaperSGD, rate: float = 0.01) -> torch.optim.Optimizer:  # noqa: ANN001
+def optimizer(kind=PaperSGD, rate: float = 0.01) -> torch.optim.Optimizer:  # noqa: ANN001
     return kind([torch.nn.Parameter(torch.zeros(2))], rate)
 
 
@@ -46,7 +46,7 @@ def rates(schedule, errors, made: torch.optim.Optimizer) -> tuple[list[float], l
 
 @both
 def test_net_145s_passes_and_rates(kind) -> None:  # noqa: ANN001
-    used, said = rates(DropsByHand(NET_145_DROPS, NET_145_END), [None] * 200, optimiser(kind))
+    used, said = rates(DropsByHand(NET_145_DROPS, NET_145_END), [None] * 200, optimizer(kind))
     assert len(used) == NET_145_END == 91 and said[-1] == STOP
     assert [number for number, word in enumerate(said, 1) if word == DROPPED] == list(NET_145_DROPS) == [25, 51, 79]
     wanted = [0.01] * 25 + [1e-3] * 26 + [1e-4] * 28 + [1e-5] * 12
@@ -59,7 +59,7 @@ def test_a_plateau_worked_out_by_hand(kind) -> None:  # noqa: ANN001
     errors = [0.50, 0.42, 0.41, 0.409, 0.409, 0.40, 0.30, 0.295, 0.30, 0.31, 0.32, 0.1, 0.2, 0.2, 0.2, 0.2, 0.0]
     expected = [GO_ON, GO_ON, GO_ON, GO_ON, GO_ON, DROPPED, GO_ON, GO_ON, DROPPED, GO_ON, DROPPED, GO_ON, GO_ON, STOP]
     schedule = DropsOnPlateau(patience=2, threshold=0.01)
-    used, said = rates(schedule, errors, optimiser(kind))
+    used, said = rates(schedule, errors, optimizer(kind))
     assert said == expected
     assert schedule.dropped_at == (6, 9, 11) and schedule.best == 0.1 and schedule.passes == 14
     assert used == pytest.approx([0.01] * 6 + [1e-3] * 3 + [1e-4] * 2 + [1e-5] * 3, rel=1e-12)
@@ -70,7 +70,7 @@ def test_rates_are_those_of_torchs_plateau_until_ours_stops(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     patience, threshold = 1 + seed % 4, (0.0, 0.004)[seed % 2]
     errors = (0.6 * torch.rand(120, generator=generator) + torch.linspace(0.4, 0, 120)).tolist()
-    ours, theirs = optimiser(), optimiser(torch.optim.SGD)
+    ours, theirs = optimizer(), optimizer(torch.optim.SGD)
     torchs = torch.optim.lr_scheduler.ReduceLROnPlateau(
         theirs, factor=0.1, patience=patience - 1, threshold=threshold, threshold_mode="abs", eps=0.0
     )
@@ -90,8 +90,8 @@ def test_rates_are_those_of_torchs_plateau_until_ours_stops(seed: int) -> None:
 def test_a_schedule_saved_after_any_pass_goes_on_as_if_nothing_had_been(cut: int) -> None:
     errors = [0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
     for make in (lambda: DropsOnPlateau(2), lambda: DropsByHand((3, 8), 12)):
-        whole = rates(make(), errors, optimiser())
-        first, made = make(), optimiser()
+        whole = rates(make(), errors, optimizer())
+        first, made = make(), optimizer()
         begun = rates(first, errors[:cut], made)
         if begun[1][-1] == STOP:
             continue
@@ -99,7 +99,7 @@ def test_a_schedule_saved_after_any_pass_goes_on_as_if_nothing_had_been(cut: int
         after.load_state_dict(saved)
         rest = rates(after, errors[cut:], made)
         assert (begun[0] + rest[0], begun[1] + rest[1]) == whole
-        assert after.state_dict() == (lambda one: [rates(one, errors, optimiser()), one.state_dict()][1])(make())
+        assert after.state_dict() == (lambda one: [rates(one, errors, optimizer()), one.state_dict()][1])(make())
 
 
 def test_the_state_of_another_schedule_is_refused() -> None:
@@ -140,12 +140,12 @@ def test_multiplied_as_the_paper_torchs_sgd_keeps_its_velocity() -> None:
 @pytest.mark.parametrize("error", [math.nan, math.inf, None])
 def test_a_validation_error_that_says_nothing_stops_with_its_pass(error: float | None) -> None:
     schedule = DropsOnPlateau()
-    schedule.step(optimiser(), 0.5)
+    schedule.step(optimizer(), 0.5)
     with pytest.raises(TrainingError, match="after pass 2: a schedule cannot judge it"):
-        schedule.step(optimiser(), error)
+        schedule.step(optimizer(), error)
     if error is not None:
         with pytest.raises(TrainingError, match="after pass 1"):
-            DropsByHand((5,)).step(optimiser(), error)
+            DropsByHand((5,)).step(optimizer(), error)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_validation_error_that_says_nothing_stops_with_its_pass(error: float |
         (lambda: DropsByHand((5, 5)), "each must come after the one before"),
         (lambda: DropsByHand((5, 9), end=9), "each must come after the one before"),
         (lambda: DropsByHand((0, 9)), "passes are counted from 1"),
-        (lambda: multiply_rates(optimiser(), -1), "learning rate -1 cannot train"),
+        (lambda: multiply_rates(optimizer(), -1), "learning rate -1 cannot train"),
     ],
 )
 def test_bad_settings_are_named(make, said: str) -> None:  # noqa: ANN001

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 from ...augment import ColorPCA, PCALighting, PixelScale, centre
-from ...augment.jitter import ColourJitter
+from ...augment.jitter import ColorJitter
 from ...errors import SettingError
 from ...measures.images import scale_by_mean
 
@@ -49,7 +49,7 @@ class JitteredScale:
     """Brightness, contrast and saturation changed, then the scale."""
 
     scale: PixelScale
-    jitter: ColourJitter
+    jitter: ColorJitter
     seed: int
 
     def to(self, device: torch.device) -> JitteredScale:
@@ -72,7 +72,7 @@ def lit(name: str, scale: PixelScale, images: torch.Tensor, seed: int) -> LitSca
 
 def jittered(scale: PixelScale, images: torch.Tensor, seed: int) -> JitteredScale:
     """Brightness, contrast and saturation, each by up to 40%."""
-    return JitteredScale(scale, ColourJitter(), seed)
+    return JitteredScale(scale, ColorJitter(), seed)
 
 
 Scale = PixelScale

@@ -72,7 +72,7 @@ class EightLayers(nn.Module):
             layers += [nn.Linear(features, units), nn.ReLU()]
             features = units
         self.layers = nn.Sequential(*layers, nn.Linear(features, c.classes))
-        self.initialise(seed)
+        self.initialize(seed)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.layers(images)
@@ -83,7 +83,7 @@ class EightLayers(nn.Module):
         return dict(zip(LAYERS, found, strict=True))
 
     @torch.no_grad()
-    def initialise(self, seed: int | None = None) -> None:
+    def initialize(self, seed: int | None = None) -> None:
         """Draw the starting weights; a seed draws the same for every bias."""
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)

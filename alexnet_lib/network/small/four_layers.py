@@ -90,7 +90,7 @@ class SmallNet(nn.Module):
             features = width
         layers.append(nn.Linear(features, config.classes))
         self.layers = nn.Sequential(*layers)
-        self.initialise(seed)
+        self.initialize(seed)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.layers(images)
@@ -99,7 +99,7 @@ class SmallNet(nn.Module):
         """The convolutions and fully connected layers, in order."""
         return [layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.Linear)]
 
-    def initialise(self, seed: int | None = None) -> None:
+    def initialize(self, seed: int | None = None) -> None:
         """Draw the starting weights by `config.start`; biases are 0. Same seed, same weights, on every device."""
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)

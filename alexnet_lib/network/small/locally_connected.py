@@ -155,7 +155,7 @@ class ConvLocalNet(nn.Module):
         layers += [LocallyConnected2d(first, c.local_maps, side, 3, padding=1), nn.ReLU()]
         layers += [nn.Flatten(), nn.Linear(c.local_maps * side**2, c.classes)]
         self.layers = nn.Sequential(*layers)
-        self.initialise(seed)
+        self.initialize(seed)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.layers(images)
@@ -166,7 +166,7 @@ class ConvLocalNet(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, kinds)]
 
     @torch.no_grad()
-    def initialise(self, seed: int | None = None) -> None:
+    def initialize(self, seed: int | None = None) -> None:
         """Draw the starting weights of the released files; biases are 0. A seed draws the same for every norm."""
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)

@@ -78,7 +78,7 @@ class DropoutNet(nn.Module):
             channels, side = maps, -(-(side - 3) // 2) + 1
         self.body = nn.Sequential(*body, nn.Flatten())
         self.head = nn.Sequential(*self._head(channels * side**2))
-        self.initialise(seed)
+        self.initialize(seed)
 
     def _head(self, inputs: int) -> list[nn.Module]:
         layers: list[nn.Module] = []
@@ -97,7 +97,7 @@ class DropoutNet(nn.Module):
         return self.body(images / DEVIATION)
 
     @torch.no_grad()
-    def initialise(self, seed: int | None = None) -> None:
+    def initialize(self, seed: int | None = None) -> None:
         """He's starting weights (1 / sqrt(fan in) in the last layer), biases 0; the same for every dropout."""
         generator = torch.Generator()
         generator.seed() if seed is None else generator.manual_seed(seed)

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from alexnet_lib.errors import SettingError
+from alexnet_lib.measures.memory import Kept, kept_for_backward, learned, measured_kept, need, need_2012
 from alexnet_lib.network.alexnet import AlexNet, described
 from alexnet_lib.network.config import VARIANTS, AlexNetConfig, ablations
-from alexnet_lib.network.memory import Kept, kept_for_backward, learned, measured_kept, need, need_2012
 from alexnet_lib.network.two_gpu import TwoGPUAlexNet
 from alexnet_lib.training.optimizer import PaperSGD
 
@@ -74,10 +74,10 @@ def test_two_cards_hold_the_weights_once_and_the_images_and_what_crossed_twice()
 def test_the_gradients_and_the_velocity_are_as_large_as_the_weights() -> None:
     config = small("paper")
     net = AlexNet(config, 10, seed=0)
-    optimiser = PaperSGD(net.parameters(), 1e-6)
+    optimizer = PaperSGD(net.parameters(), 1e-6)
     F.cross_entropy(net(images(config)), torch.zeros(BATCH, dtype=torch.long)).backward()
-    optimiser.step()
-    velocity = [t for state in optimiser.state.values() for t in state.values() if isinstance(t, torch.Tensor)]
+    optimizer.step()
+    velocity = [t for state in optimizer.state.values() for t in state.values() if isinstance(t, torch.Tensor)]
     counted = need(net.describe(), BATCH)
     assert sum(parameter.grad.nbytes for parameter in net.parameters()) == counted.gradients
     assert sum(tensor.nbytes for tensor in velocity) == counted.velocity

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import SettingError
-from .description import BYTES, Description
+from ..network.description import BYTES, Description
 
 PLACE = 8  # bytes of one entry of the list of maxima's places that a max pooling keeps
 FROM_OUTPUT = ("relu", "tanh", "sigmoid")  # whose slope follows from their output: that is what they keep
