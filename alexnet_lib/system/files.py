@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import re
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,25 +20,48 @@ def atomic_path(target: Path, forced: bool = True) -> Iterator[Path]:
     """Give a temporary path in the target's folder; rename it to `target` when the block ends well, else delete it.
 
     Readers therefore see the old file or the new one, never a part; `forced` (onto the disk first) even after a power
-    cut. Raises OSError as the system gives it (no space, read-only folder), after the temporary file is gone.
+    cut. A link is followed; the file has the mode of the one before it, or what the umask leaves. Raises OSError as the
+    system gives it (no space, read-only folder), after the temporary file is gone, and for a target that is there and
+    no regular file (a device, a pipe).
     """
-    target = Path(target)
+    target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(target))
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         yield temporary
         if forced:
             with open(temporary, "rb") as written:
                 os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        if target.exists():
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def clear_left_overs(folder: Path, names: str) -> None:
+    """Delete what `atomic_path` left in a folder when its process was killed: of files whose names match, a regular
+    expression, and of no others."""
+    left_over = re.compile(rf"\.({names})\.[0-9a-z_]{{8}}\.part")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if left_over.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_text(target: Path, text: str) -> None:
     """Write `text` to `target` as UTF-8, all of it or nothing."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+DRAWN = "alexnet_lib"  # what PNG files of our commands have in their field Software
+
+
+def is_drawn(path: Path) -> bool:
+    """Whether a file is a picture that one of our commands drew. OSError as the system gives it."""
+    with open(path, "rb") as file:
+        head = file.read(4096)
+    return head.startswith(b"\x89PNG") and f"Software\0{DRAWN}".encode() in head

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save
 from ..augment import PixelScale
 from ..data.imagenet.reader import PreparedImages
 from ..errors import DataError, SettingError, TrainingError, first_line
-from ..system.files import atomic_path, write_text
+from ..system.files import atomic_path, clear_left_overs, write_text
 from ..system.locks import only_one
 from . import checkpoints
 from .recipes import Recipe
@@ -54,8 +54,8 @@ class RunFolder:
                 self._compare(read_settings(self.folder))
             else:
                 write_text(path, json.dumps(self.settings, indent=1) + "\n")
-            for left_over in (*self.folder.glob(".*.part"), *self.checkpoints.glob(".*.part")):
-                left_over.unlink(missing_ok=True)
+            clear_left_overs(self.folder, r"settings\.json|log\.jsonl|outcome\.json|[\w-]+\.safetensors")
+            clear_left_overs(self.checkpoints, r"step-\d{9}\.pt")
             yield
 
     def _check_folder(self) -> None:
@@ -149,9 +149,12 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """settings.json of a run. DataError where the folder holds none that can be read."""
     path = Path(folder) / "settings.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): {folder} is not the folder of a run") from error
+    if not isinstance(found, dict) or not {"recipe", "data", "seed"} <= set(found):
+        raise DataError(f"{path} says nothing of a recipe, data and seed: {folder} is not the folder of a run")
+    return found
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -192,8 +195,10 @@ def write_scale(folder: Path, scale: PixelScale) -> None:
         temporary.write_bytes(save(tensors))
 
 
-def read_scale(folder: Path) -> PixelScale:
-    """The scale that a run's folder keeps. DataError: it has none, or it cannot be read."""
+def read_scale(run: Path) -> PixelScale:
+    """The pixel scale that a run was trained with, as its folder keeps it; `run`: that, or a file of weights in it.
+    DataError: it has none, or it cannot be read."""
+    folder = run if run.is_dir() else run.parent
     path = folder / SCALE_FILE
     if not path.is_file():
         raise DataError(

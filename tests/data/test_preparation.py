@@ -262,3 +262,47 @@ def test_an_option_that_cannot_be_used(
     assert command_line.main(["data", "prepare-imagenet", str(folders), str(tmp_path / "set"), *options]) == 2
     assert capsys.readouterr().err.startswith(f"error: {said}")
     assert not (tmp_path / "set").exists()
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"notes.txt": "n", "unfinished/ch3.tex": "x"},
+        {"unfinished/ch3.tex": "x"},
+        {"unfinished": "a file"},
+        {"unfinished/plan.json": '{"kind": "a novel"}'},
+        {"unfinished/plan.json": "[]", ".draft.part": "x"},
+        {"index.json": '{"kind": "a web site"}'},
+        {"index.json": "<html>"},
+    ],
+    ids=lambda files: " ".join(files),
+)
+def test_a_folder_of_somebody_elses_is_refused_and_left_as_it_was(
+    folders: Path, tmp_path: Path, files: dict[str, str]
+) -> None:
+    put(tmp_path / "there", files)
+    with pytest.raises(DataError, match="is not empty, and holds no prepared images|index.json cannot be read"):
+        preparation.prepare(folders, tmp_path / "there", side=SIDE, jobs=1)
+    found = {str(path.relative_to(tmp_path / "there")): path for path in (tmp_path / "there").rglob("*")}
+    assert {name: path.read_text() for name, path in found.items() if path.is_file()} == files
+
+
+def test_what_others_laid_into_a_set_that_is_being_made_stays(folders: Path, tmp_path: Path) -> None:
+    """Begun, and killed before its plan was written: only its own left-overs go."""
+    put(tmp_path / "set", {"unfinished/.plan.json.0123abcd.part": "{"})
+    preparation.prepare(folders, tmp_path / "set", side=SIDE, jobs=1)
+    assert not (tmp_path / "set" / "unfinished").exists()
+    (tmp_path / "set" / "index.json").rename(tmp_path / "index.json")
+    plan = json.loads((tmp_path / "index.json").read_text())
+    mine = {"unfinished/ch3.tex": "x", ".draft.part": "x", "train/.notes.part": "x"}
+    put(tmp_path / "set", mine | {"unfinished/plan.json": json.dumps(plan)})
+    preparation.prepare(folders, tmp_path / "set", side=SIDE, jobs=1)
+    assert (tmp_path / "set" / "index.json").read_bytes() == (tmp_path / "index.json").read_bytes()
+    assert all((tmp_path / "set" / name).read_text() == "x" for name in mine)
+    assert sorted(path.name for path in (tmp_path / "set" / "unfinished").iterdir()) == ["ch3.tex"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet_lib.system.files import atomic_path, write_text
+from alexnet_lib.system.files import atomic_path, clear_left_overs, write_text
 
 
 def test_the_target_appears_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
@@ -94,3 +94,48 @@ def test_a_process_killed_half_way_leaves_the_old_file(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
     assert target.read_text() == "old"
     assert list(tmp_path.glob("*.json")) == [target], "what a killed process leaves must not look like a record"
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode(tmp_path: Path, mask: int, mode: int) -> None:
+    (tmp_path / "old").write_text("old")
+    (tmp_path / "old").chmod(0o640)
+    before = os.umask(mask)
+    try:
+        for name in ("new", "old"):
+            write_text(tmp_path / name, "x")
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("new", "old")] == [mode, 0o640]
+
+
+def test_a_link_stays_one_and_its_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.txt").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "a.txt")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "there" / "a.txt").read_text() == "new"
+
+
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match="it is not a regular file"):
+            write_text(tmp_path / name, "x")
+    assert (tmp_path / "pipe").is_fifo() and sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+def test_left_overs_of_other_files_stay(tmp_path: Path) -> None:
+    names = [
+        ".a.txt.0123abcd.part",
+        ".b.txt.0123abcd.part",
+        ".a.txt.part",
+        "a.txt.0123abcd.part",
+        ".a.txt.0123abcd9.part",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("x")
+    clear_left_overs(tmp_path, r"a\.txt")
+    clear_left_overs(tmp_path / "nowhere", r"a\.txt")
+    assert sorted(os.listdir(tmp_path)) == sorted(names[1:])

@@ -16,7 +16,7 @@ from alexnet_lib.training import checkpoints
 from alexnet_lib.training import run_folder as folders
 from alexnet_lib.training.run_folder import RunFolder, read_log, read_settings
 
-SETTINGS = {"recipe": {"rate": 0.01, "net": {"widths": (1, 2)}}, "seed": 0}
+SETTINGS = {"recipe": {"rate": 0.01, "net": {"widths": (1, 2)}}, "data": {"images": 2}, "seed": 0}
 
 
 def state(step: int) -> dict:
@@ -28,7 +28,7 @@ def test_settings_are_written_once_and_compared(tmp_path: Path) -> None:
         assert read_settings(tmp_path / "run") == json.loads(json.dumps(SETTINGS))
     with RunFolder(tmp_path / "run", SETTINGS).held():
         pass
-    other = {"recipe": {"rate": 0.02, "net": {"widths": (1, 2)}}, "seed": 0}
+    other = SETTINGS | {"recipe": {"rate": 0.02, "net": {"widths": (1, 2)}}}
     with (
         pytest.raises(SettingError, match="holds a run with recipe.rate 0.01, not 0.02.*or another --out"),
         RunFolder(tmp_path / "run", other).held(),
@@ -128,3 +128,30 @@ def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
     net = torch.nn.Linear(3, 2)
     path = RunFolder(tmp_path, SETTINGS).save_weights("best", net.state_dict(), {"pass": "3"})
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in load_file(path).items())
+
+
+@pytest.mark.parametrize("content", ["[]", '{"editor": "vi"}', '{"recipe": {}, "seed": 0}'])
+def test_a_settings_file_of_something_else_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "settings.json").write_text(content)
+    with (
+        pytest.raises(DataError, match=r"settings.json says nothing of a recipe, data and seed"),
+        RunFolder(tmp_path, SETTINGS).held(),
+    ):
+        pass
+    assert (tmp_path / "settings.json").read_text() == content
+
+
+def test_only_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, SETTINGS).held():
+        pass
+    ours = [
+        ".log.jsonl.0123abcd.part",
+        ".best.safetensors.a_b2c3d4.part",
+        "checkpoints/.step-000000010.pt.01234567.part",
+    ]
+    others = [".thesis.part", ".thesis.docx.0123abcd.part", "checkpoints/.mine.part"]
+    (tmp_path / "checkpoints").mkdir()
+    for name in (*ours, *others):
+        (tmp_path / name).write_text("x")
+    with RunFolder(tmp_path, SETTINGS).held():
+        assert [name for name in (*ours, *others) if (tmp_path / name).exists()] == others

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,17 @@ from PIL import features
 from safetensors.numpy import load_file
 
 from ...errors import DataError, SettingError
-from ...system.files import FULL, write_text
+from ...system.files import FULL, clear_left_overs, write_text
 from ...system.locks import only_one
 from ...system.progress import progress
 from . import store
 from .decode import RESAMPLES
 from .pixel_statistics import PixelSums, add_totals, statistics
 from .sources import Source, find_source, fingerprint, part_of
-from .store import ENDINGS, INDEX, STATISTICS, UNFINISHED, Settings, Shard, read_json
+from .store import ENDINGS, INDEX, STATISTICS, UNFINISHED, Settings, Shard, kind_of, read_json
 from .workers import cores, write_shards
 
+PLAN = f"{UNFINISHED}/plan.json"
 PATIENCE = 5.0  # seconds until another process at work is an error
 SMALL = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")  # of the statistics, in the index too
 
@@ -100,15 +103,27 @@ def _check(side: int, format: str, quality: int, resample: str, jobs: int | None
 def _target(target: Path, source: Path) -> Path:
     if target.resolve() == source.resolve() or source.resolve() in target.resolve().parents:
         raise DataError(f"{target} lies in the source {source}: give a folder outside it")
-    if target.is_dir():
-        there = {path.name for path in target.iterdir()}
-        if there - {UNFINISHED} and not {INDEX, UNFINISHED} & there:
-            raise DataError(f"{target} is not empty, and holds no prepared images: give a folder of its own")
+    if target.is_dir() and not _is_ours(target):
+        raise DataError(f"{target} is not empty, and holds no prepared images: give a folder of its own")
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{target} cannot be made ({error.strerror}): give another folder") from error
     return target
+
+
+def _is_ours(target: Path) -> bool:
+    """Whether a folder is empty, or was begun by this command: its index or plan says so. One that was killed before
+    its plan was written holds at most the plan's folder with a part of it."""
+    plan = target / PLAN
+    for path in (target / INDEX, plan):
+        if path.is_file():
+            return kind_of(path) == store.KIND
+    begun = re.compile(rf"\.{re.escape(plan.name)}\.[0-9a-z_]{{8}}\.part")
+    return all(
+        path.is_dir() if path == plan.parent else path.parent == plan.parent and begun.fullmatch(path.name)
+        for path in target.rglob("*")
+    )
 
 
 @dataclass
@@ -138,14 +153,15 @@ class _Preparation:
 
     def begin(self) -> list[Shard]:
         """The shards to be written. Checks that those that are done were begun with this plan, and writes the plan."""
-        plan, now, verify = self.target / UNFINISHED / "plan.json", store.boot(), False
+        plan, now, verify = self.target / PLAN, store.boot(), False
         if plan.is_file():
             begun = read_json(plan)
             self._compare(begun)
             verify = begun.get("boot") != now
-        for folder in (self.target, *(self.target / name for name in (UNFINISHED, *self.source.splits))):
-            for left_over in folder.glob(".*.part"):
-                left_over.unlink(missing_ok=True)
+        clear_left_overs(self.target, f"{re.escape(INDEX)}|{re.escape(STATISTICS)}")
+        clear_left_overs(plan.parent, r"plan\.json|[\w-]+-\d{5}\.safetensors")
+        for split in self.source.splits:
+            clear_left_overs(self.target / split, r"\d{5}\.(json|raw|jpegs)")
         waiting = []
         for shard in self.shards:
             note = shard.done(verify)
@@ -206,7 +222,7 @@ class _Preparation:
             self._check_unchanged(shard, note)
             if not shard.file.is_file() or shard.file.stat().st_size != note["bytes"]:
                 raise DataError(f"{shard.file} is missing or cut short: delete {self.target} and prepare it anew")
-        shutil.rmtree(self.target / UNFINISHED, ignore_errors=True)
+        self._clear_unfinished()
         return index
 
     def finish(self, skip_bad: bool) -> dict[str, Any]:
@@ -239,8 +255,16 @@ class _Preparation:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
         write_text(self.target / INDEX, json.dumps(index, indent=1) + "\n")
-        shutil.rmtree(self.target / UNFINISHED)
+        self._clear_unfinished()
         return index
+
+    def _clear_unfinished(self) -> None:
+        """Remove what was only needed while the set was being made, file by file; what else lies there stays."""
+        plan = self.target / PLAN
+        for path in (plan, *(shard.sums for shard in self.shards)):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty: somebody else's files
+            plan.parent.rmdir()
 
     def _summary(self, split: str) -> tuple[dict[str, Any], list[int]]:
         """What the index says of a split; and its images by class."""

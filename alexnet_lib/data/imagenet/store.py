@@ -173,3 +173,15 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error}): delete {path.parent} and prepare it anew") from error
+
+
+def kind_of(path: Path) -> str | None:
+    """What a JSON file says it is of; None where it does not. DataError: it is not JSON."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be read ({error}): give another folder, or delete that one if it holds a damaged set and "
+            "nothing else"
+        ) from error
+    return content.get("kind") if isinstance(content, dict) else None
