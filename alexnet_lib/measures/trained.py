@@ -6,6 +6,7 @@ Ours, from a run of `train`, or the weights that torchvision publishes. Taught i
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,8 @@ def load_feature_net(weights: str, device: torch.device) -> FeatureNet:
             f"file in one, or {TORCHVISION}"
         )
     net, settings = load_weights(path)
-    folder = path if path.is_dir() else path.parent
     data = settings["data"]
-    return _ready(net, read_scale(folder), data["side"], str(path), data["classes"], device)
+    return _ready(net, read_scale(path), data["side"], str(path), data["classes"], device)
 
 
 def _published(device: torch.device) -> FeatureNet:
@@ -78,17 +78,30 @@ def _published(device: torch.device) -> FeatureNet:
     from ..network.published_weights import load_weights
 
     published = torchvision.models.AlexNet_Weights.IMAGENET1K_V1
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(published.url).name)
+    if file.is_file():
+        _check_published(file)
     try:
-        state = published.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:
+        state = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise DataError(
             f"torchvision's weights cannot be had ({first_line(error)}): put the file of {published.url} "
-            f"into {torch.hub.get_dir()}/checkpoints, or give a run's folder"
+            f"into {file.parent}, or give a run's folder"
         ) from error
     net = AlexNet(AlexNetConfig.torchvision(), seed=0)
     load_weights(net, state)
     mean, deviation = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     return _ready(net, ChannelScale(mean, deviation), SIDE, TORCHVISION, published.meta["categories"], device)
+
+
+def _check_published(file: Path) -> None:
+    """torchvision compares the hash in the file's name only with what it has just fetched. DataError: it is another."""
+    digest, told = hashlib.sha256(file.read_bytes()).hexdigest(), file.stem.rpartition("-")[2]
+    if not digest.startswith(told):
+        raise DataError(
+            f"{file} is not the file that torchvision publishes (its sha256 begins with {digest[: len(told)]}): "
+            "delete it, and it is fetched anew"
+        )
 
 
 def _ready(
