@@ -22,7 +22,7 @@ from ..training.loop import Cadence, Training, asked_to_stop
 from ..training.processes import Group, join
 from ..training.recipes import Recipe, changes_of, named, recipe_of
 from ..training.report import Report
-from ..training.run_folder import RunFolder, read_settings, run_identity
+from ..training.run_folder import RunFolder, read_scale, read_settings, run_identity
 
 COMPILE_MODES = ("", "default", "reduce-overhead")
 
@@ -140,7 +140,8 @@ def _too_large(batch: int, device: torch.device) -> Iterator[None]:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Print the errors of a run's or several runs' average on a prepared validation set."""
+    """Print the errors of a run or of several runs' average on a prepared set; each run sees pixels less the mean image
+    that it was trained with, whatever the set's own is."""
     device = pick_device(args.device)
     paths = [Path(args.weights), *(args.average or ())]
     loaded = [(path, *load_weights(path)) for path in paths]
@@ -152,8 +153,7 @@ def evaluate(args: argparse.Namespace) -> int:
     if others:
         sizes = sorted([size, *others])
         raise SettingError(f"networks of {sizes} pixels cannot be shown the same views: average alike ones")
-    own = PreparedImages(args.data, "train")
-    scales = [recipe.make_scale(own) for recipe in recipes]
+    scales = [read_scale(path) for path in paths]
     nets = [net.to(device, memory_format=torch.channels_last) for _, net, _ in loaded]
     print(f"{len(images):,} {args.split} images of {images.folder}; {', '.join(str(path) for path in paths)}")
     for which in ("centre", "ten") if args.ten_views else ("centre",):

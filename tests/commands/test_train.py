@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from training_cases import training, words
 
 from alexnet_lib.__main__ import main
@@ -80,6 +81,23 @@ def test_classes_missing_or_in_another_order(
     message = said(capsys, ["evaluate", str(run), "--data", str(tmp_path / "prepared"), "--device", "cpu"])
     assert "holds 5 classes, not 6; n00000002 is missing" in message
     assert "holds a run with data" in said(capsys, words(tmp_path / "prepared", run, "--passes", "1"))
+
+
+@pytest.mark.parametrize("split", ["val", "train"])
+def test_a_run_is_judged_with_the_mean_image_that_it_was_trained_with(
+    run: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, split: str
+) -> None:
+    """The same images in a set whose own mean image is another, as where it holds other training images."""
+    other = tmp_path / "other"
+    shutil.copytree(prepared, other)
+    found = load_file(other / "statistics.safetensors")
+    found["mean_image"] = found["mean_image"].roll(20, 2) + 60
+    save_file(found, other / "statistics.safetensors")
+    told = []
+    for data in (prepared, other):
+        assert main(["evaluate", str(run), "--data", str(data), "--split", split, "--device", "cpu"]) == 0
+        told.append(capsys.readouterr().out.splitlines()[1:])
+    assert told[0] == told[1] and "error" in told[0][0]
 
 
 def test_weights_of_another_variant(run: Path, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
