@@ -10,8 +10,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import torch
-from matplotlib.figure import Figure
 
 from ..augment.view_sets import views
 from ..data.wordnet import nouns
-from ..errors import DataError, SettingError, first_line
+from ..errors import SettingError, first_line
 from ..figures.kernels import draw_kernels
 from ..figures.predictions import draw_answer, grid_extent
 from ..measures.evidence import evidence_map, occlusion_map
@@ -35,11 +33,13 @@ from ..network.alexnet import AlexNet
 from ..network.geometry import ReceptiveField
 from ..notebook.style import settings
 from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.files import atomic_path
+from ..system.files import is_drawn
 from ..training.evaluation import probabilities
+from .outputs import check_free, save, written
 
 KERNELS = "kernels"  # the stem of their picture and their table
 LABELS = 5
+LISTED = "kernel,column"  # how their table begins
 STEPS = 16  # of the hidden square along a side, at least where it can then still reach every pixel
 DPI = 160
 
@@ -65,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     looking = planned(net.net, args.layer, args.occlude)
     paths, images = read_queries(args.images, net.side, "look at") if args.images else ([], [])
     out = made_folder(args.out)
+    check_free(out / f"{KERNELS}.png")
+    check_free(out / f"{KERNELS}.csv", header=LISTED)
     print(f"{net.name}; {describe_device(device)}", flush=True)
     with plt.rc_context(settings()):
         inspect_kernels(net, out)
@@ -119,12 +121,17 @@ def names_for(paths: Sequence[Path], out: Path) -> list[str]:
     names = []
     for path in paths:
         number, name = 1, f"{path.stem}.png"
-        while name.lower() in taken or (out / name).resolve() in given:
+        while name.lower() in taken or (out / name).resolve() in given or not is_free(out / name):
             number += 1
             name = f"{path.stem}-{number}.png"
         taken.add(name.lower())  # some file systems do not tell A.png from a.png
         names.append(name)
     return names
+
+
+def is_free(path: Path) -> bool:
+    """Whether nothing stands there, or a picture that this command drew."""
+    return not path.exists() or path.is_file() and is_drawn(path)
 
 
 def words_of(classes: Sequence[str]) -> list[str]:
@@ -151,7 +158,7 @@ def inspect_kernels(net: FeatureNet, out: Path) -> None:
         temporary.write_text(as_csv(table, columns), encoding="utf-8")
     title = f"{count} first-layer kernels of {height} x {width} pixels"
     title += "; those of each GPU apart" if columns == 2 else ""
-    save(draw_kernels({title: kernels}, columns, min(16, -(-count // columns))), out / f"{KERNELS}.png")
+    save(draw_kernels({title: kernels}, columns, min(16, -(-count // columns))), out / f"{KERNELS}.png", DPI)
     print(f"  drawn in {out / f'{KERNELS}.png'}, listed in {out / f'{KERNELS}.csv'}", flush=True)
 
 
@@ -173,7 +180,7 @@ def as_csv(table: dict[str, Any], columns: int) -> str:
     share = -(-count // columns)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kernel", "column", *table, "red", "green", "blue", "line"])
+    writer.writerow([*LISTED.split(","), *table, "red", "green", "blue", "line"])
     for number, (row, colour) in enumerate(zip(zip(*table.values(), strict=True), colours, strict=True)):
         writer.writerow([number, number // share + 1, *row, *colour, line])
     return text.getvalue()
@@ -204,22 +211,5 @@ def inspect_image(
     extents = {
         name: grid_extent(values.shape, *place) for (name, values), place in zip(maps.items(), places, strict=True)
     }
-    save(draw_answer(view[0], [words[label] for label in labels], list(shares), maps, extents, title), path)
+    save(draw_answer(view[0], [words[label] for label in labels], list(shares), maps, extents, title), path, DPI)
     print(f"  drawn in {path}", flush=True)
-
-
-def save(fig: Figure, path: Path) -> None:
-    """A figure as PNG on white; closes it."""
-    with written(path) as temporary:
-        fig.savefig(temporary, format="png", dpi=DPI, facecolor="white")
-    plt.close(fig)
-
-
-@contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """As `atomic_path`. DataError: it cannot be written."""
-    try:
-        with atomic_path(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {first_line(error)}") from error

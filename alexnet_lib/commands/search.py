@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, SettingError, check_counts
+from ..errors import SettingError, check_counts
 from ..measures.photo_index import PhotoIndex, read_queries
 from ..measures.retrieval import Neighbours, features_of
 from ..measures.trained import FeatureNet, load_feature_net
 from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.files import atomic_path
 from ..system.progress import progress
+from .outputs import check_free, save
 
 SHOWN_SIDE = 1.25  # inches of a photograph on the sheet
 MOST_QUERIES = 40  # rows of a sheet
@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     check_counts(args, "k")
     if args.codes is not None and (args.codes < 8 or args.codes % 8):
         raise SettingError(f"--codes {args.codes}: give a multiple of 8, such as 64, 128 or 256")
+    sheet = Path(args.out)
+    check_free(sheet)
     device = pick_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()
@@ -51,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
     found = look_for(index, queries, features, args.k, args.codes)
     for one in found:
         print_found(one, "bits" if args.codes else "")
-    sheet = Path(args.out)
     write_sheet(sheet, found, index.folder, "bits" if args.codes else "")
     print(f"drawn in {sheet}" + (f" (the first {MOST_QUERIES})" if len(found) > MOST_QUERIES else ""))
     return 0
@@ -117,8 +118,4 @@ def write_sheet(path: Path, found: Sequence[Found], folder: Path, unit: str) -> 
                 image.thumbnail((256, 256))
             ax.imshow(image)
             ax.set_title(title, fontsize=7)
-    try:
-        with atomic_path(path) as temporary:
-            fig.savefig(temporary, format="png", dpi=110)
-    except OSError as error:
-        raise DataError(f"--out {path} cannot be written: {error}") from error
+    save(fig, path, dpi=110)

@@ -9,11 +9,15 @@ import hashlib
 import itertools
 import json
 import os
+import pickle
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,13 +26,15 @@ from ..data.imagenet.decode import BadImage, square
 from ..data.imagenet.sources import SUFFIXES
 from ..errors import DataError, SettingError, first_line
 from ..system.ahead import ahead
-from ..system.files import atomic_path, write_text
+from ..system.files import atomic_path, is_drawn, write_text
 from ..system.locks import only_one
 from .binary_codes import Autoencoder, HammingIndex, fit_autoencoder
 from .retrieval import AT_ONCE, Neighbours, VectorIndex, features_of
 from .trained import FeatureNet
 
 STORE, CONTENT = ".alexnet-index", "index.json"
+KIND = "alexnet_lib photograph index"
+OURS = re.compile(r"(features|codes-\d+)-[0-9a-f]{16}\.(npy|pt)|\..*\.part")
 WRITTEN_EVERY = 4096  # photographs
 FEWEST = 64  # photographs from which codes are learned: fewer say nothing about others
 PASSES = 30
@@ -52,6 +58,8 @@ class Photo:
 def decoded(path: Path, side: int) -> torch.Tensor:
     """A photograph as section 2 prepares it, uint8 (3, side, side). BadImage says why it cannot be used."""
     try:
+        if is_drawn(path):
+            raise BadImage("drawn by this library, no photograph")
         image, _ = square(path.read_bytes(), side, "bilinear")
     except OSError as error:
         raise BadImage(first_line(error)) from error
@@ -81,8 +89,8 @@ Known = tuple[Photo, np.ndarray | None]  # and its features, None where it is br
 class PhotoIndex:
     """The photographs of a folder and their features, row by row. `brought_up_to_date` makes one."""
 
-    def __init__(self, folder: Path, store: Path, net: FeatureNet, photos: list[Photo], features: np.ndarray):
-        self.folder, self.store, self.net = folder, store, net
+    def __init__(self, folder: Path, files: _Files, net: FeatureNet, photos: list[Photo], features: np.ndarray):
+        self.folder, self.files, self.net = folder, files, net
         self.photos = [photo for photo in photos if not photo.broken]
         self.broken = [photo for photo in photos if photo.broken]
         self.features = features
@@ -113,14 +121,15 @@ class PhotoIndex:
         try:
             store.mkdir(parents=True, exist_ok=True)
             with only_one(store):
+                files = _Files.of(store)
                 before = _Kept() if rebuild else _read(store, net)
-                return cls._made(folder, store, net, photos, before, report)
+                return cls._made(folder, files, net, photos, before, report)
         except OSError as error:
             why = first_line(error)
             raise DataError(f"the index cannot be written to {store} ({why}): give --store DIR") from error
 
     @classmethod
-    def _made(cls, folder, store, net, photos, before, report) -> PhotoIndex:
+    def _made(cls, folder, files, net, photos, before, report) -> PhotoIndex:
         known = {one.unread: (one, row) for one, row in before.rows()}
         new = [photo for photo in photos if photo not in known]
         done = 0
@@ -128,10 +137,10 @@ class PhotoIndex:
             # Written in parts: an index that is stopped goes on with what it has.
             known |= _features(folder, net, some, lambda read, earlier=done: report(earlier + read, len(new)))
             done += len(some)
-            before = _write(store, net, [known[photo] for photo in photos if photo in known])
+            before = _write(files, net, [known[photo] for photo in photos if photo in known])
         if len(photos) < len(before.photos):
-            before = _write(store, net, [known[photo] for photo in photos])
-        index = cls(folder, store, net, before.photos, before.features)
+            before = _write(files, net, [known[photo] for photo in photos])
+        index = cls(folder, files, net, before.photos, before.features)
         if not index.photos:
             first = index.broken[0]
             raise DataError(
@@ -153,17 +162,22 @@ class PhotoIndex:
                 f"--codes {bits}: {len(self.photos)} photographs are too few to learn codes from; "
                 f"from {FEWEST} on it can be tried"
             )
-        path = self.store / f"codes-{bits}-{self.digest[:16]}.pt"
+        path = self.files.store / f"codes-{bits}-{self.digest[:16]}.pt"
         vectors, net = torch.from_numpy(np.array(self.features)), Autoencoder(self.features.shape[1], bits)
-        if path.is_file():
-            net.load_state_dict(torch.load(path, weights_only=True))
-        else:
+        if not _loaded(net, path):
             net = fit_autoencoder(vectors, bits, passes=PASSES, report=report).net
-            with atomic_path(path) as temporary:
+            with self.files.replacing(f"codes-{bits}", path.name), atomic_path(path) as temporary:
                 torch.save(net.state_dict(), temporary)
-            for old in set(self.store.glob(f"codes-{bits}-*.pt")) - {path}:
-                old.unlink()
         return CodedIndex(net.eval(), net.codes(vectors))
+
+
+def _loaded(net: Autoencoder, path: Path) -> bool:
+    """Whether a file gave the network its weights; one that is damaged gives none, and they are learned anew."""
+    try:
+        net.load_state_dict(torch.load(path, weights_only=True))
+    except (OSError, EOFError, RuntimeError, TypeError, AttributeError, pickle.UnpicklingError):
+        return False
+    return True
 
 
 class CodedIndex:
@@ -182,6 +196,51 @@ def digest_of(net: FeatureNet, photos: Sequence[Photo]) -> str:
     """Of a network and files: sha256, hexadecimal."""
     told = json.dumps([net.digest, [asdict(photo) for photo in photos]])
     return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass
+class _Files:
+    """The files that the index keeps in its store, by what each is: only those are ever replaced or removed. Their list
+    stands in CONTENT, and a file's name there before the file is written."""
+
+    store: Path
+    content: dict[str, Any]
+
+    @classmethod
+    def of(cls, store: Path) -> _Files:
+        """DataError: the folder holds other things and no index."""
+        path, new = store / CONTENT, {"kind": KIND, "files": {}}
+        there = sorted(one.name for one in store.iterdir() if one != path)
+        foreign = [name for name in there if not OURS.fullmatch(name)]
+        try:
+            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except ValueError:
+            content = None
+        if isinstance(content, dict) and {"weights", "features", "photos"} <= set(content):
+            content = new | {"files": {"features": [content["features"]]}} | content  # of earlier versions too
+        if isinstance(content, dict) and content.get("kind") == KIND:
+            return cls(store, content)
+        if content is not None or foreign:
+            held = CONTENT if content is not None else foreign[0]
+            raise DataError(
+                f"{store} holds {held}, which is of no index of photographs: give --store DIR, a new folder"
+            )
+        return cls(store, new)
+
+    def keep(self, **content: Any) -> None:
+        self.content |= content
+        write_text(self.store / CONTENT, json.dumps(self.content, indent=1) + "\n")
+
+    @contextmanager
+    def replacing(self, what: str, name: str) -> Iterator[None]:
+        """Inside, the file of that name is written, which takes the place of the others of its kind."""
+        before = [one for one in self.content["files"].get(what, []) if one != name]
+        self.keep(files=self.content["files"] | {what: [*before, name]})
+        yield
+        for old in before:
+            if OURS.fullmatch(old):
+                (self.store / old).unlink(missing_ok=True)
+        self.keep(files=self.content["files"] | {what: [name]})
 
 
 @dataclass(frozen=True)
@@ -204,6 +263,8 @@ def _read(store: Path, net: FeatureNet) -> _Kept:
         return _Kept()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if "features" not in content:  # stopped before the first of them were written
+            return _Kept()
         made_by, photos = content["weights"], [Photo(**entry) for entry in content["photos"]]
         features = np.load(store / content["features"], mmap_mode="r")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -218,21 +279,16 @@ def _read(store: Path, net: FeatureNet) -> _Kept:
     return _Kept(photos, features)
 
 
-def _write(store: Path, net: FeatureNet, known: Sequence[Known]) -> _Kept:
+def _write(files: _Files, net: FeatureNet, known: Sequence[Known]) -> _Kept:
     """The features under a name of their own first, so that a content file never names another's."""
     photos, rows = [photo for photo, _ in known], [row for _, row in known if row is not None]
     features = np.stack(rows) if rows else np.empty((0, net.net.config.hidden[-1]), np.float32)
     name = f"features-{digest_of(net, photos)[:16]}.npy"
-    with atomic_path(store / name) as temporary, open(temporary, "wb") as file:
-        np.save(file, features)
-    content = {
-        "weights": {"name": net.name, "digest": net.digest},
-        "features": name,
-        "photos": [asdict(photo) for photo in photos],
-    }
-    write_text(store / CONTENT, json.dumps(content, indent=1) + "\n")
-    for old in set(store.glob("features-*.npy")) - {store / name}:
-        old.unlink()
+    with files.replacing("features", name):
+        with atomic_path(files.store / name) as temporary, open(temporary, "wb") as file:
+            np.save(file, features)
+        weights = {"name": net.name, "digest": net.digest}
+        files.keep(weights=weights, features=name, photos=[asdict(photo) for photo in photos])
     return _Kept(photos, features)
 
 

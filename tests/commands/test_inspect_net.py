@@ -151,6 +151,18 @@ def test_no_picture_replaces_another_or_a_photograph(tmp_path: Path) -> None:
     assert names == ["fish.png", "fish-2.png", "Fish-3.png", "fish-2-2.png", "kernels-2.png", "mine-2.png"]
 
 
+def test_no_file_of_somebody_elses_is_replaced(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    out = tmp_path / "out"
+    photograph(out / "fish.png", 1)
+    assert names_for([tmp_path / "fish.jpg"], out) == ["fish-2.png"]
+    for name in ("kernels.csv", "kernels.png"):
+        (out / name).write_text("mine")
+        assert main(["inspect", str(trained), "--out", str(out)]) == 2
+        assert f"{out / name} is there and not made by this command" in capsys.readouterr().err
+        assert (out / name).read_text() == "mine"
+        (out / name).unlink()
+
+
 @pytest.mark.usefixtures("quick")
 def test_photographs_of_one_name_are_both_drawn(trained: Path, tmp_path: Path) -> None:
     images = [str(photograph(tmp_path / name / "fish.png", number)) for number, name in enumerate("ab")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,13 @@ def test_codes_are_learned_once_and_again_when_the_folder_changes(folder: Path, 
     assert (found.distances[:, 0] == 0).all() and found.numbers.shape == (3, 4)
     again = index_of(folder, net)[0].coded(16, report=lambda number, loss: told.append(number))
     assert len(told) == photo_index.PASSES and np.array_equal(again.codes, coded.codes)
+    (file,) = (folder / STORE).glob("codes-16-*.pt")
+    whole = file.read_bytes()
+    for content in (whole[:999], b"no codes", pickle.dumps([1]), b""):
+        told.clear()
+        file.write_bytes(content)
+        again = index_of(folder, net)[0].coded(16, report=lambda number, loss: told.append(number))
+        assert len(told) == photo_index.PASSES and np.array_equal(again.codes, coded.codes)
     (folder / "many" / "0.png").unlink()
     index_of(folder, net)[0].coded(16, report=lambda number, loss: told.append(number))
     assert len(told) == 2 * photo_index.PASSES and len(list((folder / STORE).glob("codes-16-*.pt"))) == 1
@@ -184,7 +192,7 @@ def test_the_command_finds_a_copy_first_and_never_the_query_itself(
         (["--codes", "20"], "--codes 20: give a multiple of 8"),
         (["--codes", "64"], "6 photographs are too few to learn codes"),
         (["--weights", "nowhere"], "weights nowhere: there is no such folder"),
-        (["--out", "/proc/sheet.png"], "--out /proc/sheet.png cannot be written"),
+        (["--out", "/proc/sheet.png"], "/proc/sheet.png cannot be written"),
     ],
 )
 def test_what_the_command_refuses(
@@ -237,6 +245,72 @@ def test_published_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torchvision.models.AlexNet_Weights, "get_state_dict", unreachable)
     with pytest.raises(DataError, match="cannot be had .no route to host.: put the file"):
         load_feature_net("torchvision", CPU)
+
+
+@pytest.mark.parametrize("out", ["query", "photograph", "link", "pipe", "list"])
+def test_the_sheet_takes_the_place_of_no_file_of_somebody_elses(
+    folder: Path, net: FeatureNet, tmp_path: Path, out: str, capsys: pytest.CaptureFixture
+) -> None:
+    query = photograph(tmp_path / "query.png", 7)
+    (tmp_path / "link.png").symlink_to(folder / "b" / "1.png")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "list.txt").write_text("eggs")
+    places = {"query": query, "photograph": folder / "a" / "0.png", "list": tmp_path / "list.txt"}
+    path = places.get(out) or next(tmp_path.glob(f"{out}*"))
+    before = None if out == "pipe" else path.read_bytes()
+    assert main([*searched(net, folder, tmp_path, str(query)), "--out", str(path)]) == 2
+    assert f"{path} is there and not made by this command" in capsys.readouterr().err
+    assert path.is_fifo() if out == "pipe" else path.read_bytes() == before
+
+
+def test_a_sheet_is_drawn_again_and_is_no_photograph(
+    folder: Path, net: FeatureNet, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    query = str(photograph(tmp_path / "query.png", 7))
+    for _ in range(3):
+        assert main([*searched(net, folder, tmp_path, query), "--out", str(folder / "sheet.png"), "--k", "50"]) == 0
+        said = capsys.readouterr().out
+        assert "6 photographs" in said
+    assert "left out: sheet.png: drawn by this library, no photograph" in said
+
+
+@pytest.mark.parametrize(
+    "files", [{"notes.txt": "n"}, {"features-mine.npy": "n"}, {"index.json": '{"kind": "alexnet_lib prepared images"}'}]
+)
+@pytest.mark.parametrize("rebuild", [False, True])
+def test_a_store_that_holds_other_things_is_refused_and_left_as_it_was(
+    folder: Path, net: FeatureNet, tmp_path: Path, files: dict[str, str], rebuild: bool
+) -> None:
+    (tmp_path / "store").mkdir()
+    for name, content in files.items():
+        (tmp_path / "store" / name).write_text(content)
+    with pytest.raises(DataError, match="which is of no index of photographs: give --store"):
+        index_of(folder, net, store=tmp_path / "store", rebuild=rebuild)
+    assert {path.name: path.read_text() for path in (tmp_path / "store").iterdir()} == files
+
+
+def test_only_files_of_the_index_are_replaced(folder: Path, net: FeatureNet) -> None:
+    index_of(folder, net)
+    store = folder / STORE
+    mine = [
+        store / name for name in ("features-mine.npy", "features-0123456789abcdef.npy", "codes-16-0.pt", "notes.txt")
+    ]
+    for path in mine:
+        path.write_text("mine")
+    photograph(folder / "new.png", 9)
+    index, read = index_of(folder, net)
+    assert read == 1 and all(path.read_text() == "mine" for path in mine)
+    assert set(store.iterdir()) - {*mine, store / CONTENT} == {store / index.files.content["features"]}
+
+
+def test_an_index_of_an_earlier_version_is_gone_on_with(folder: Path, net: FeatureNet) -> None:
+    index_of(folder, net)
+    content = json.loads((folder / STORE / CONTENT).read_text())
+    old = {key: content[key] for key in ("weights", "features", "photos")}
+    (folder / STORE / CONTENT).write_text(json.dumps(old))
+    assert index_of(folder, net)[1] == 0
+    photograph(folder / "new.png", 9)
+    assert index_of(folder, net)[1] == 1 and len(list((folder / STORE).glob("features-*.npy"))) == 1
 
 
 def test_the_content_is_plain(folder: Path, net: FeatureNet) -> None:
