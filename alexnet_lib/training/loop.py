@@ -124,6 +124,8 @@ class Training:
                 if self.step % self.steps and self._pause():
                     return
         self._end_pass(number)
+        if not self.ended and self.group.any(self.should_stop()):  # where a pass is one step, no other time comes
+            self.ended = "stopped"
 
     def one_step(self, batch: Batch) -> None:
         """One update, after `take_up`."""

@@ -62,6 +62,18 @@ def test_a_run_stopped_in_a_pass_goes_on_with_the_same_sums(prepared: Path, tmp_
     assert a == b
 
 
+@pytest.mark.parametrize("changes", [("batch=40",), ()], ids=["a pass of one step", "at the end of a pass"])
+def test_a_run_stops_between_two_passes_too(prepared: Path, tmp_path: Path, changes: tuple[str, ...]) -> None:
+    whole = training(prepared, tmp_path / "whole", small(*changes))
+    whole.run()
+    halted = training(prepared, tmp_path / "halted", small(*changes))
+    halted.should_stop = lambda: halted.step == halted.steps
+    assert halted.run() == "stopped" and halted.step == halted.steps == (1 if changes else 4)
+    assert training(prepared, tmp_path / "halted", small(*changes)).run() == "passes"
+    a, b = ([plain(event) for event in read_log(tmp_path / name)] for name in ("whole", "halted"))
+    assert a == b
+
+
 def test_the_seed_decides(prepared: Path, tmp_path: Path) -> None:
     runs = {name: training(prepared, tmp_path / name, seed=seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))}
     for run in runs.values():
