@@ -6,12 +6,14 @@ Question Q46. Taught in "Retrieval and binary codes".
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..data.photographs import open_photograph
 from ..errors import SettingError, check_counts
 from ..measures.photo_index import PhotoIndex, read_queries
 from ..measures.retrieval import Neighbours, features_of
@@ -48,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(index.photos):,} photographs in {index.folder}, by {net.name}; {describe_device(device)}")
     for photo in index.broken:
         print(f"left out: {photo.path}: {photo.broken}")
+    for note, count in Counter(note for photo in index.photos for note in photo.notes).items():
+        print(f"{note}: {count:,} photographs")
     queries, images = read_queries(args.images, net.side)
     features = features_of(net.net, net.scale, images).cpu().numpy()
     found = look_for(index, queries, features, args.k, args.codes)
@@ -101,7 +105,6 @@ def told(distance: float, unit: str) -> str:
 def write_sheet(path: Path, found: Sequence[Found], folder: Path, unit: str) -> None:
     """A row a query: the query, then its neighbours with their distances. DataError: it cannot be written."""
     from matplotlib.figure import Figure
-    from PIL import Image
 
     shown = found[:MOST_QUERIES]
     columns = 1 + max(len(one.paths) for one in shown)
@@ -113,9 +116,8 @@ def write_sheet(path: Path, found: Sequence[Found], folder: Path, unit: str) -> 
         for ax in row:
             ax.set_axis_off()
         for ax, file, title in zip(row, files, titles, strict=False):
-            with Image.open(file) as opened:
-                image = opened.convert("RGB")
-                image.thumbnail((256, 256))
+            image = open_photograph(file)
+            image.thumbnail((256, 256))
             ax.imshow(image)
             ax.set_title(title, fontsize=7)
     save(fig, path, dpi=110)

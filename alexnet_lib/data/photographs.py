@@ -6,6 +6,7 @@ The shorter side is brought to `side`, and the central square cut out. Used by "
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from PIL import Image
 
 from ..errors import DataError
 from .image_set import ImageSet, content_checksum, data_root
+from .imagenet.decode import BadImage, photograph
 from .imagenet.sources import SUFFIXES
 
-FOLDERS = ("imagenet-samples-256", "imagenet/val", "imagenet/train", "photographs")
+OWN = "photographs"  # a reader's; the others are data sets, whose pixels stay as they are stored
+FOLDERS = ("imagenet-samples-256", "imagenet/val", "imagenet/train", OWN)
 # The colour photographs of everyday things among the files that scikit-image installs.
 SHIPPED = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 SIDE = 256
@@ -49,10 +52,16 @@ def load_photographs(
         raise DataError(f"{folder} holds no image ({', '.join(SUFFIXES)}): put some into it, or remove it")
     random = np.random.RandomState(seed)  # a stream that NumPy has frozen
     order = random.permutation(len(files))[:count]
-    images = [read_photograph(files[i], side) for i in order]
-    name = f"photographs {called}"
+    own = folder is not None and folder.name == OWN
+    images, done = [], Counter()
+    for i in order:
+        image, notes = _open(files[i], own)
+        images.append(_square(image, side))
+        done.update(notes)
+    name = "".join([f"photographs {called}", *(f", {count:,} {note}" for note, count in done.items())])
     if len(files) < count:
-        images += _windows([files[i] for i in order], count - len(files), side, random)
+        opened = [_open(files[i], own)[0] for i in order]
+        images += _windows(opened, count - len(files), side, random)
         name = f"windows of {len(files)} {name}"
     names = [files[i].parent.name if folder else files[i].stem for i in order]
     classes = tuple(sorted(set(names)))
@@ -73,7 +82,10 @@ def photographs_in(folder: Path) -> list[Path]:
 
 def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
     """One image file as RGB uint8 (3, side, side): shorter side to `side`, then the centre (section 2)."""
-    image = open_photograph(path)
+    return _square(open_photograph(path), side)
+
+
+def _square(image: Image.Image, side: int) -> torch.Tensor:
     scale = side / min(image.size)
     if scale != 1:
         image = image.resize([max(side, round(length * scale)) for length in image.size], Image.Resampling.BICUBIC)
@@ -82,11 +94,15 @@ def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
 
 
 def open_photograph(path: Path) -> Image.Image:
-    """One image file in RGB. DataError names a file that is damaged."""
+    """A reader's image file in RGB, upright and on white as `decode.photograph` says. DataError names a file that is
+    damaged."""
+    return _open(path, own=True)[0]
+
+
+def _open(path: Path, own: bool) -> tuple[Image.Image, tuple[str, ...]]:
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return photograph(path.read_bytes(), own=own)
+    except (OSError, BadImage) as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}): replace or delete it") from error
 
 
@@ -94,9 +110,9 @@ def _bytes_of(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def _windows(files: list[Path], count: int, side: int, random: np.random.RandomState) -> list[torch.Tensor]:
-    """`count` squares, of each file in turn, at random places and of any length from `side` to the shorter side."""
-    opened, windows = [open_photograph(path) for path in files], []
+def _windows(opened: list[Image.Image], count: int, side: int, random: np.random.RandomState) -> list[torch.Tensor]:
+    """`count` squares, of each image in turn, at random places and of any length from `side` to the shorter side."""
+    windows = []
     for i in range(count):
         image = opened[i % len(opened)]
         length = random.randint(min(side, *image.size), min(image.size) + 1)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.imagenet.decode import BadImage, square
+from ..data.imagenet.decode import BadImage, photograph
 from ..data.imagenet.sources import SUFFIXES
 from ..errors import DataError, SettingError, first_line
 from ..system.ahead import ahead
@@ -34,6 +34,7 @@ from .trained import FeatureNet
 
 STORE, CONTENT = ".alexnet-index", "index.json"
 KIND = "alexnet_lib photograph index"
+VERSION = 2  # of how photographs are read; features of another are made anew
 OURS = re.compile(r"(features|codes-\d+)-[0-9a-f]{16}\.(npy|pt)|\..*\.part")
 WRITTEN_EVERY = 4096  # photographs
 FEWEST = 64  # photographs from which codes are learned: fewer say nothing about others
@@ -42,28 +43,31 @@ PASSES = 30
 
 @dataclass(frozen=True)
 class Photo:
-    """A file of the folder as it was when it was indexed; broken: why it could not be used, or ""."""
+    """A file of the folder as it was when it was indexed; broken: why it could not be used, or ""; notes: what was done
+    to it, such as turning it."""
 
     path: str
     size: int
     changed: int
     broken: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def unread(self) -> Photo:
         """The file alone, as the folder lists it."""
-        return replace(self, broken="")
+        return replace(self, broken="", notes=())
 
 
-def decoded(path: Path, side: int) -> torch.Tensor:
-    """A photograph as section 2 prepares it, uint8 (3, side, side). BadImage says why it cannot be used."""
+def decoded(path: Path, side: int) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """A reader's photograph, uint8 (3, side, side), and what was done to it (`decode.photograph`). BadImage says why it
+    cannot be used."""
     try:
         if is_drawn(path):
             raise BadImage("drawn by this library, no photograph")
-        image, _ = square(path.read_bytes(), side, "bilinear")
+        image, notes = photograph(path.read_bytes(), side)
     except OSError as error:
         raise BadImage(first_line(error)) from error
-    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1), notes
 
 
 def photos_of(folder: Path, store: Path) -> list[Photo]:
@@ -263,9 +267,12 @@ def _read(store: Path, net: FeatureNet) -> _Kept:
         return _Kept()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if "features" not in content:  # stopped before the first of them were written
+        if "features" not in content or content.get("version") != VERSION:  # stopped early, or read otherwise
             return _Kept()
-        made_by, photos = content["weights"], [Photo(**entry) for entry in content["photos"]]
+        made_by, photos = (
+            content["weights"],
+            [Photo(**entry | {"notes": tuple(entry["notes"])}) for entry in content["photos"]],
+        )
         features = np.load(store / content["features"], mmap_mode="r")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"the index in {store} is damaged ({first_line(error)}): --rebuild makes it anew") from error
@@ -288,7 +295,7 @@ def _write(files: _Files, net: FeatureNet, known: Sequence[Known]) -> _Kept:
         with atomic_path(files.store / name) as temporary, open(temporary, "wb") as file:
             np.save(file, features)
         weights = {"name": net.name, "digest": net.digest}
-        files.keep(weights=weights, features=name, photos=[asdict(photo) for photo in photos])
+        files.keep(version=VERSION, weights=weights, features=name, photos=[asdict(photo) for photo in photos])
     return _Kept(photos, features)
 
 
@@ -297,22 +304,21 @@ def _features(
 ) -> dict[Photo, Known]:
     """By file, what is to be kept of each photograph; decoded by threads, a batch ahead of the network."""
 
-    def read(photo: Photo) -> tuple[Photo, torch.Tensor | str]:
+    def read(photo: Photo) -> tuple[Photo, Photo, torch.Tensor | None]:
         try:
-            return photo, decoded(folder / photo.path, net.side)
+            image, notes = decoded(folder / photo.path, net.side)
         except BadImage as error:
-            return photo, str(error)
+            return photo, replace(photo, broken=str(error)), None
+        return photo, replace(photo, notes=notes), image
 
     made: dict[Photo, Known] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for some in ahead(list(pool.map(read, part)) for part in _parts(photos, AT_ONCE)):
-            good = [(photo, image) for photo, image in some if not isinstance(image, str)]
-            for photo, reason in some:
-                if isinstance(reason, str):
-                    made[photo] = replace(photo, broken=reason), None
+            made |= {photo: (known, None) for photo, known, image in some if image is None}
+            good = [(photo, known, image) for photo, known, image in some if image is not None]
             if good:
-                found = features_of(net.net, net.scale, torch.stack([image for _, image in good])).cpu().numpy()
-                made |= {photo: (photo, row) for (photo, _), row in zip(good, found, strict=True)}
+                found = features_of(net.net, net.scale, torch.stack([image for *_, image in good])).cpu().numpy()
+                made |= {photo: (known, row) for (photo, known, _), row in zip(good, found, strict=True)}
             report(len(made))
     return made
 
@@ -331,8 +337,11 @@ def read_queries(paths: Sequence[Path], side: int, what: str = "look for") -> tu
     good, images, why = [], [], ""
     for path in paths:
         try:
-            images.append(decoded(path, side))
+            image, notes = decoded(path, side)
+            images.append(image)
             good.append(path)
+            for note in notes:
+                print(f"{path}: {note}", file=sys.stderr)
         except BadImage as error:
             why = f"{path}: {error}"
             print(f"cannot {what} {why}", file=sys.stderr)

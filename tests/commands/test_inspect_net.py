@@ -66,7 +66,7 @@ def test_the_command_lists_kernels_and_says_what_it_sees(
     assert f"p = {p:.2g} (of this one network)" in said.out
     lines = said.out.splitlines()
     found = lines[lines.index(str(image)) + 1 :][:5]
-    pixels = decoded(image, net.side)[None]
+    pixels = decoded(image, net.side)[0][None]
     shares, labels = probabilities([net.net], [net.scale], pixels, net.net.config.input_size)[0].topk(5)
     assert [line.split() for line in found] == [
         [str(rank), f"{100 * share:.1f}%", net.classes[label]]
@@ -118,7 +118,7 @@ def test_what_is_drawn_is_the_view_and_maps_of_the_likeliest_label(
         return drawn(image, labels, shares, maps, extents, title)
 
     monkeypatch.setattr(inspect_net, "draw_answer", kept)
-    image = decoded(photograph(tmp_path / "a.png", 3), net.side)
+    image, _ = decoded(photograph(tmp_path / "a.png", 3), net.side)
     inspect_image(net, net.classes, image, planned(net.net, "conv2", 16), "a", tmp_path / "drawn.png")
     edge = (net.side - 64) // 2
     view = image[:, edge : edge + 64, edge : edge + 64]

@@ -55,7 +55,7 @@ def test_an_index_has_each_photographs_features_and_names_the_broken(folder: Pat
         "b/5.png",
     ]
     assert [(photo.path, bool(photo.broken)) for photo in index.broken] == [("cut.jpg", True)]
-    image = photo_index.decoded(folder / "b" / "3.png", net.side)
+    image, _ = photo_index.decoded(folder / "b" / "3.png", net.side)
     expected = features_of(net.net, net.scale, image[None]).numpy()[0]
     assert index.features[4] == pytest.approx(expected, abs=1e-5) and expected.std() > 0
 
@@ -303,14 +303,31 @@ def test_only_files_of_the_index_are_replaced(folder: Path, net: FeatureNet) -> 
     assert set(store.iterdir()) - {*mine, store / CONTENT} == {store / index.files.content["features"]}
 
 
-def test_an_index_of_an_earlier_version_is_gone_on_with(folder: Path, net: FeatureNet) -> None:
+def test_an_index_of_an_earlier_version_is_made_anew(folder: Path, net: FeatureNet) -> None:
     index_of(folder, net)
     content = json.loads((folder / STORE / CONTENT).read_text())
     old = {key: content[key] for key in ("weights", "features", "photos")}
     (folder / STORE / CONTENT).write_text(json.dumps(old))
-    assert index_of(folder, net)[1] == 0
+    assert index_of(folder, net)[1] == 7, "it read photographs otherwise"
     photograph(folder / "new.png", 9)
     assert index_of(folder, net)[1] == 1 and len(list((folder / STORE).glob("features-*.npy"))) == 1
+
+
+def test_a_photograph_that_lies_on_its_side_is_turned_and_that_is_said(
+    folder: Path, net: FeatureNet, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for place in (folder, tmp_path):
+        with Image.open(folder / "b" / "3.png") as upright:
+            upright.transpose(Image.Transpose.ROTATE_90).save(place / "turned.png", exif=exif)
+    assert main(searched(net, folder, tmp_path, str(tmp_path / "turned.png"), "--k", "2")) == 0
+    said = capsys.readouterr()
+    assert "turned as its EXIF asks: 1 photographs" in said.out
+    assert f"{tmp_path / 'turned.png'}: turned as its EXIF asks" in said.err
+    nearest = [line.split() for line in said.out.splitlines() if line.startswith("    ")]
+    assert {path for _, _, path in nearest} == {"b/3.png", "turned.png"}
+    assert all(float(far) == pytest.approx(0, abs=1e-3) for _, far, _ in nearest)
 
 
 def test_the_content_is_plain(folder: Path, net: FeatureNet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from imagenet_trees import CLASSES, contents, drawn, encoded, slowly, write_folders, write_tars
-from PIL import Image
+from PIL import Image, ImageOps
 
 from alexnet_lib import __main__ as command_line
 from alexnet_lib.data.imagenet import preparation
-from alexnet_lib.data.imagenet.decode import BadImage, square
+from alexnet_lib.data.imagenet.decode import ON_WHITE, TURNED, BadImage, photograph, square
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import DataError
 
@@ -55,14 +56,14 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "PNG damaged": (lambda: encoded(PICTURE, "PNG").replace(b"IDAT", b"IDAX"), "."),
     "16 bits a pixel": (lambda: encoded(Image.fromarray(np.full((40, 40), 999, np.uint16)), "PNG"), "more than 8 bits"),
     "too narrow": (lambda: encoded(Image.new("RGB", (1, 3_000)), "JPEG"), "too narrow"),
-    "a bomb": (lambda: bomb(), "decompression bomb"),
+    "a bomb": (lambda: bomb(30_000), "decompression bomb"),
 }
 
 
-def bomb() -> bytes:
-    """A PNG that says it has 30,000 x 30,000 pixels."""
+def bomb(side: int) -> bytes:
+    """A PNG that says it has so many pixels a side."""
     content = bytearray(encoded(Image.new("RGB", (8, 8)), "PNG"))
-    content[16:24] = (30_000).to_bytes(4, "big") * 2
+    content[16:24] = side.to_bytes(4, "big") * 2
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     return bytes(content)
 
@@ -90,11 +91,44 @@ def test_exif_is_not_followed() -> None:
     assert np.array_equal(np.asarray(upright), np.asarray(asking))
 
 
+@pytest.mark.filterwarnings("ignore:Image size")
+def test_an_image_too_large_for_memory_is_refused_before_it_is_decoded() -> None:
+    for read in (photograph, lambda content: square(content, 40, "bilinear")):
+        with pytest.raises(BadImage, match="12000 x 12000 pixels, more than 100,000,000"):
+            read(bomb(12_000))
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_a_readers_own_photograph_is_turned_as_its_exif_asks(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(PICTURE, quality=95, exif=exif)
+    got, notes = photograph(content)
+    with Image.open(io.BytesIO(content)) as opened:
+        assert np.array_equal(np.asarray(got), np.asarray(ImageOps.exif_transpose(opened)))
+    assert notes == ((TURNED,) if 2 <= orientation <= 8 else ())
+    as_stored, none = photograph(content, 40, own=False)
+    assert none == () and np.array_equal(np.asarray(as_stored), np.asarray(square(content, 40, "bilinear")[0]))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_parts_of_a_readers_own_photograph_are_white(mode: str) -> None:
+    image = PICTURE.convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 20, 44))
+    content = encoded(image.convert(mode), "PNG")
+    got, notes = photograph(content)
+    assert notes == (ON_WHITE,) and (np.asarray(got)[:, :18] == 255).all() and np.asarray(got)[:, 25:].min() < 250
+    assert np.asarray(photograph(content, own=False)[0])[:, :18].max() < 255
+
+
 @pytest.mark.parametrize("kind", BAD)
 def test_a_broken_image_gives_its_reason(kind: str) -> None:
     make, said = BAD[kind]
     with pytest.raises(BadImage, match=said):
         square(make(), 2000 if kind == "too narrow" else 40, "bilinear")
+    if kind != "too narrow":
+        with pytest.raises(BadImage, match=said):
+            photograph(make())
 
 
 def test_any_cut_and_any_changed_byte_is_read_or_refused_and_nothing_else() -> None:

@@ -103,3 +103,24 @@ def test_a_chapter_gets_only_the_images_it_asked_for():
         _ = Session("some", torch.device("cpu"), 1, 0, "cifar10").photographs
     with pytest.raises(SettingError, match="data='cifar10'"):
         _ = Session("some", torch.device("cpu"), 1, 0, "photographs").train
+
+
+def test_a_readers_photographs_are_turned_and_said_to_be_and_a_data_sets_are_not(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.random.RandomState(0).randint(0, 255, (20, 20, 3), dtype=np.uint8)
+    found = {}
+    for name in ("photographs", "imagenet/val"):
+        (tmp_path / name / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / name / name / "a.png", exif=exif)
+        found[name] = load_photographs(1, 20, tmp_path / name)
+    own, stored = found.values()
+    assert np.array_equal(own.images[0].permute(1, 2, 0).numpy(), np.rot90(pixels, -1))
+    assert np.array_equal(stored.images[0].permute(1, 2, 0).numpy(), pixels)
+    assert own.name == "photographs (photographs), 1 turned as its EXIF asks" and stored.name == "photographs (val)"
+
+
+def test_sixteen_bits_a_pixel_are_refused(root):
+    Image.fromarray(np.full((30, 30), 40_000, np.uint16)).save(root / "photographs" / "class0" / "deep.png")
+    with pytest.raises(DataError, match="deep.png cannot be decoded as an image .more than 8 bits a pixel"):
+        load_photographs(5, 16, root)

@@ -3,8 +3,9 @@
 What ImageNet really holds, and what is done with it:
 - CMYK JPEGs, grey ones, a PNG named JPEG, palettes: turned into RGB by Pillow's `convert("RGB")`; colour profiles are
   not applied and a PNG's transparency is dropped. A grey image gets three equal channels.
-- EXIF orientation: counted, and not applied. The 2012 code and torchvision's ImageFolder do not apply it either, and
-  the pixels of a few wrongly turned cameras should not differ from theirs.
+- EXIF orientation: counted, and not applied (but to a reader's own photographs, by `photograph`). The 2012 code and
+  torchvision's ImageFolder do not apply it either, and the pixels of a few wrongly turned cameras should not differ
+  from theirs.
 - Cut-short and otherwise unreadable files: BadImage, with the reason. A JPEG damaged inside, which the decoder can
   read to its end all the same, is not noticed.
 The pixels are those of torchvision's Resize(side) and CenterCrop(side) on the same Pillow image, bit for bit.
@@ -13,12 +14,24 @@ The pixels are those of torchvision's Resize(side) and CenterCrop(side) on the s
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image
 
 RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-MOST_PIXELS = 100_000_000  # of a resized image; a photograph's has under a million
+MOST_PIXELS = 100_000_000  # of an image as it is stored, and resized; a photograph's of today has 50 million
+TURNED, ON_WHITE = "turned as its EXIF asks", "transparent parts on white"
 _ORIENTATION = 0x0112
+_TURNS = {  # by the orientation that EXIF names
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class BadImage(Exception):
@@ -30,22 +43,55 @@ def square(content: bytes, side: int, resample: str) -> tuple[Image.Image, bool]
 
     resample: a key of RESAMPLES; Pillow's filters widen when they shrink an image, so that nothing aliases.
     """
+    with _as_bad_image(content):
+        image, notes = _rgb(content)
+        return _cut(image, side, resample), TURNED in notes
+
+
+def photograph(content: bytes, side: int | None = None, own: bool = True) -> tuple[Image.Image, tuple[str, ...]]:
+    """A photograph in RGB, as a square if a side is given (bilinear); and what was done to it: a reader's own is turned
+    as its EXIF asks, and its transparent parts are laid on white."""
+    with _as_bad_image(content):
+        image, notes = _rgb(content, own)
+        return image if side is None else _cut(image, side, "bilinear"), notes if own else ()
+
+
+@contextmanager
+def _as_bad_image(content: bytes) -> Iterator[None]:
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as opened:
-            if opened.mode[0] in "IF":
-                raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
-            image = opened.convert("RGB") if opened.mode != "RGB" else opened
-            image.load()
-            turned = "exif" in opened.info and opened.getexif().get(_ORIENTATION, 1) != 1
-        image = _resized(image, side, RESAMPLES[resample])
-        left, top = (int(round((length - side) / 2.0)) for length in image.size)  # as torchvision's CenterCrop
-        return image.crop((left, top, left + side, top + side)), turned
+        yield
     except (BadImage, MemoryError):
         raise
     except Image.UnidentifiedImageError:
         raise BadImage("empty file" if not content else "neither a JPEG nor a PNG") from None
     except Exception as error:  # a damaged file can raise almost anything in a decoder
         raise BadImage(f"{error}" or type(error).__name__) from error
+
+
+def _rgb(content: bytes, own: bool = False) -> tuple[Image.Image, tuple[str, ...]]:
+    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as opened:
+        if opened.mode[0] in "IF":
+            raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
+        if opened.width * opened.height > MOST_PIXELS:
+            raise BadImage(f"{opened.width} x {opened.height} pixels, more than {MOST_PIXELS:,}: save it smaller")
+        notes = ()
+        if own and opened.has_transparency_data:
+            image, notes = opened.convert("RGBA"), (ON_WHITE,)
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        else:
+            image = opened.convert("RGB") if opened.mode != "RGB" else opened
+        image.load()
+        how = opened.getexif().get(_ORIENTATION, 1) if "exif" in opened.info else 1
+        if how in _TURNS if own else how != 1:
+            notes += (TURNED,)
+            image = image.transpose(_TURNS[how]) if own else image
+    return image, notes
+
+
+def _cut(image: Image.Image, side: int, resample: str) -> Image.Image:
+    image = _resized(image, side, RESAMPLES[resample])
+    left, top = (int(round((length - side) / 2.0)) for length in image.size)  # as torchvision's CenterCrop
+    return image.crop((left, top, left + side, top + side))
 
 
 def _resized(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
