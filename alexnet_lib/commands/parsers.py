@@ -14,6 +14,19 @@ from .data import run_fetch, run_prepare, run_show
 NAMES = ("cifar10", "tiny-imagenet")  # of fetch.ARCHIVES, which is imported on running
 
 
+def place(text: str) -> Path:
+    """A path, where ~ is a home folder however the option is written: a shell leaves it in --option=~/x as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+
+
+def weights(text: str) -> str:
+    """The name of published weights, or a path."""
+    return text if text == "torchvision" else str(place(text))
+
+
 def _option(*words: str, **how: object) -> argparse.ArgumentParser:
     """A parser of this one option: a parent for the commands that have it."""
     parent = argparse.ArgumentParser(add_help=False)
@@ -22,13 +35,15 @@ def _option(*words: str, **how: object) -> argparse.ArgumentParser:
 
 
 DEVICE = _option("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
-DATA = _option("--data", metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)")
-PREPARED = _option("--data", required=True, metavar="DIR", help="a folder that data prepare-imagenet made")
+DATA = _option(
+    "--data", type=place, metavar="DIR", help="the data's folder (default: ALEXNET_DATA, else data/downloads)"
+)
+PREPARED = _option("--data", required=True, type=place, metavar="DIR", help="a folder that data prepare-imagenet made")
 SIDE = _option("--side", type=int, default=256, metavar="N", help="pixels, shorter side (default: 256)")
 QUALITY = _option("--quality", type=int, default=95, metavar="Q", help="of --format jpeg (default: 95)")
 THREADS = _option("--threads", type=int, metavar="N", help="CPU threads for PyTorch (default: its own choice)")
 ROUNDS = _option("--rounds", type=int, default=5, metavar="N", help="turns that count (default: 5)")
-RECORD = _option("--out", type=Path, metavar="DIR", help="write a record into DIR/bench")
+RECORD = _option("--out", type=place, metavar="DIR", help="write a record into DIR/bench")
 TIMED = (DEVICE, THREADS, ROUNDS)
 
 
@@ -72,10 +87,11 @@ def _later(module: str, function: str = "run") -> Callable[[argparse.Namespace],
 def _add_search_parser(commands: argparse._SubParsersAction) -> None:
     about = "the photographs of a folder that are nearest to yours, by the features of a trained network"
     add = _command(commands, "search", _later(".search"), about, DEVICE)
-    add("images", nargs="+", type=Path, metavar="IMAGE", help="photographs to look for")
-    add("--index", required=True, type=Path, metavar="FOLDER", help="photographs to look among")
+    add("images", nargs="+", type=place, metavar="IMAGE", help="photographs to look for")
+    add("--index", required=True, type=place, metavar="FOLDER", help="photographs to look among")
     add(
         "--weights",
+        type=weights,
         default="torchvision",
         metavar="W",
         help="a run of train, a .safetensors file in one, or torchvision (the default; 233 MB, fetched once)",
@@ -87,8 +103,8 @@ def _add_search_parser(commands: argparse._SubParsersAction) -> None:
         help="search by binary codes of so many bits, learned from the folder's photographs",
     )
     add("--k", type=int, default=8, metavar="N", help="neighbours (default: 8)")
-    add("--out", default="neighbours.png", metavar="FILE", help="the sheet (default: neighbours.png)")
-    add("--store", type=Path, metavar="DIR", help="for the index (default: FOLDER/.alexnet-index)")
+    add("--out", default="neighbours.png", type=place, metavar="FILE", help="the sheet (default: neighbours.png)")
+    add("--store", type=place, metavar="DIR", help="for the index (default: FOLDER/.alexnet-index)")
     add("--rebuild", action="store_true", help="make the index anew, whatever is there")
 
 
@@ -97,14 +113,15 @@ def _add_inspect_parser(commands: argparse._SubParsersAction) -> None:
     add = _command(commands, "inspect", _later(".inspect_net"), about, DEVICE)
     add(
         "weights",
+        type=weights,
         metavar="WEIGHTS",
         help="a run of train, a .safetensors file in one, or torchvision (233 MB, fetched once)",
     )
-    add("images", nargs="*", type=Path, metavar="IMAGE", help="photographs to show it")
+    add("images", nargs="*", type=place, metavar="IMAGE", help="photographs to show it")
     add(
         "--out",
         required=True,
-        type=Path,
+        type=place,
         metavar="FOLDER",
         help="for kernels.png, kernels.csv and a picture for each photograph, which replace files of the same names",
     )
@@ -122,7 +139,7 @@ def _add_experiment_parser(commands: argparse._SubParsersAction) -> None:
     add = _command(commands, "experiment", run_experiment, about, DATA, DEVICE)
     add("name", help="the experiment's name, or list")
     add("--full", action="store_true", help="the full-size run that the book's records come from")
-    add("--out", type=Path, metavar="DIR", help="where the records go (default: data/recorded)")
+    add("--out", type=place, metavar="DIR", help="where the records go (default: data/recorded)")
     add("--jobs", type=int, metavar="N", help="training runs at a time (default: by the device)")
     add("--seeds", type=int, metavar="N", help="seeds at the best rate (default: by the size)")
     add("--only", metavar="A,B", help="only these parts of the experiment, by name")
@@ -191,11 +208,12 @@ def add_data_parser(commands: argparse._SubParsersAction) -> None:
     add = _command(kinds, "prepare-imagenet", run_prepare, about, SIDE, QUALITY)
     add(
         "src",
+        type=place,
         metavar="SRC",
         help="folder with train/<class>/ and val/<class>/ (or Tiny ImageNet's layout, or only "
         "<class>/), or with the publisher's tar files",
     )
-    add("dst", metavar="DST", help="folder to prepare into: new, or begun by this command")
+    add("dst", type=place, metavar="DST", help="folder to prepare into: new, or begun by this command")
     add(
         "--format",
         default="raw",
@@ -206,6 +224,7 @@ def add_data_parser(commands: argparse._SubParsersAction) -> None:
     add("--resample", default="bilinear", metavar="R", help="bilinear or bicubic, antialiased (default: bilinear)")
     add(
         "--val-labels",
+        type=place,
         metavar="FILE",
         help="which validation image is of which class, where no folders say so: "
         "Kaggle's LOC_val_solution.csv, Caffe's val.txt or lines NAME CLASS",
@@ -240,7 +259,7 @@ def _add_train_parser(commands: argparse._SubParsersAction) -> None:
         line="train on a prepared ImageNet, or go on with a run",
     )
     add("--recipe", default="paper", metavar="R", help="paper, code2012, caffe or modern")
-    add("--out", required=True, type=Path, metavar="RUN", help="the run's folder: new, or to go on")
+    add("--out", required=True, type=place, metavar="RUN", help="the run's folder: new, or to go on")
     add("--batch", type=int, metavar="N", help="images a step, of all processes (default: recipe's)")
     add("--rate", type=float, help="learning rate (default: the recipe's)")
     add("--passes", type=int, metavar="N", help="passes at most (default: the recipe's)")
@@ -279,10 +298,10 @@ def _add_train_parser(commands: argparse._SubParsersAction) -> None:
 def _add_evaluate_parser(commands: argparse._SubParsersAction) -> None:
     about = "top-1 and top-5 errors of a run's best weights, or of several runs averaged, on a prepared set"
     add = _command(commands, "evaluate", _later(".train", "evaluate"), about, PREPARED, DEVICE)
-    add("weights", metavar="RUN", help="a run's folder, or a .safetensors file in one")
+    add("weights", type=place, metavar="RUN", help="a run's folder, or a .safetensors file in one")
     add("--split", default="val", help="train or val (default: val)")
     add("--ten-views", action="store_true", help="also by the paper's ten views")
-    add("--average", nargs="+", type=Path, metavar="RUN", help="further runs to average with")
+    add("--average", nargs="+", type=place, metavar="RUN", help="further runs to average with")
 
 
 def add_bench_parser(commands: argparse._SubParsersAction) -> None:
@@ -318,12 +337,12 @@ def add_bench_parser(commands: argparse._SubParsersAction) -> None:
     add("--compile", action="store_true", help="measure all under torch.compile too")
     about = "preparing images as ImageNet's are, beside a plain script of Pillow and torchvision"
     add = _bench(kinds, "prepare", about, SIDE, QUALITY, ROUNDS, RECORD)
-    add("source", metavar="SRC", help="folder of images, as data prepare-imagenet takes it")
+    add("source", type=place, metavar="SRC", help="folder of images, as data prepare-imagenet takes it")
     add("--format", choices=("raw", "jpeg"), default="raw", help="of what is stored (default: raw)")
     add("--jobs", type=int, metavar="N", help="our processes (default: one a core)")
     add("--copies", type=int, default=1, metavar="N", help="times each image is taken (default: 1)")
     add("--limit", type=int, metavar="N", help="different images at most (default: all)")
-    add("--work", type=Path, metavar="DIR", help="where both write (default: /dev/shm, in memory)")
+    add("--work", type=place, metavar="DIR", help="where both write (default: /dev/shm, in memory)")
     # The plain script is one process on one core; ours has no use for PyTorch.
     kinds.choices["prepare"].set_defaults(device="cpu", threads=1)
     about = "features beside the bare network, and searches by short codes beside exact distances"
@@ -345,8 +364,8 @@ def _bench(kinds: argparse._SubParsersAction, name: str, about: str, *shared: ar
 
 def _of_prepared(source: str, loader: str) -> argparse.ArgumentParser:
     """What a bench of a prepared set is given; `source` is for --source's help, `loader` for --workers'."""
-    parent = _option("prepared", metavar="DIR", help="a folder that data prepare-imagenet made")
-    parent.add_argument("--source", metavar="SRC", help=source)
+    parent = _option("prepared", type=place, metavar="DIR", help="a folder that data prepare-imagenet made")
+    parent.add_argument("--source", type=place, metavar="SRC", help=source)
     parent.add_argument("--workers", type=int, metavar="N", help=f"of {loader} (default: one a core)")
     parent.add_argument("--batch", type=int, metavar="N", help="images a batch (default: 128)")
     parent.add_argument("--set", action="append", metavar="FIELD=VALUE", help="of the paper's recipe, as of train")

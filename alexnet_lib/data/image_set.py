@@ -102,4 +102,7 @@ def data_root(data: str | os.PathLike | None = None) -> Path:
 def given_root(data: str | os.PathLike | None) -> Path | None:
     """The folder that the argument or ALEXNET_DATA names; None where neither does."""
     chosen = data if data is not None else os.environ.get("ALEXNET_DATA") or None
-    return None if chosen is None else Path(chosen).expanduser()
+    try:
+        return None if chosen is None else Path(chosen).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{chosen} names no data folder: {error}") from error

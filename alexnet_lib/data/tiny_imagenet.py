@@ -46,7 +46,7 @@ def read_boxes(folder: Path, names: Sequence[str]) -> list[tuple[int, int, int, 
     """
     path = folder / "val" / "val_annotations.txt"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}): it tells where the objects are") from error
     found = {}

@@ -26,13 +26,15 @@ TORCHVISION = {
     "classifier.6": "fc8",
 }
 CHANNEL_ORDERS = ("RGB", "BGR")
+WRAPPERS = ("module", "_orig_mod")  # DataParallel and DDP, torch.compile
 
 
 def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str = "RGB") -> None:
     """Load a state dict into `net` (an AlexNet, or a network that takes its state dicts), all of it or nothing.
 
     Understood are our own names, which are Caffe's (conv1.weight … fc8.bias; biases of shape (1, 1, 1, N), as old
-    Caffe files have them, are flattened), and torchvision's (features.0.weight …). channel_order="BGR" turns conv1's
+    Caffe files have them, are flattened), and torchvision's (features.0.weight …), with what DataParallel, DDP and
+    torch.compile put before or within them. channel_order="BGR" turns conv1's
     kernels round, as those trained by Caffe on BGR pixels need. Values may be tensors or NumPy arrays.
     Raises DataError naming the first tensor, in the order of the layers, that is missing, too many or misshapen, and
     the variant that the file looks like.
@@ -40,6 +42,8 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str
     if channel_order not in CHANNEL_ORDERS:
         raise SettingError(f"channel_order {channel_order!r} is not known; use RGB, or BGR for weights out of Caffe")
     given = {_our_name(name): _tensor(name, value) for name, value in state.items()}
+    if len(given) < len(state):
+        raise DataError("the state dict holds a tensor under two names that mean the same one")
     wanted = net.state_dict()
     fitted: dict[str, torch.Tensor] = {}
     for name, own in wanted.items():
@@ -57,6 +61,7 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str
 
 
 def _our_name(name: str) -> str:
+    name = ".".join(part for part in name.split(".") if part not in WRAPPERS)
     layer, _, kind = name.rpartition(".")
     return f"{TORCHVISION[layer]}.{kind}" if layer in TORCHVISION else name
 

@@ -12,6 +12,7 @@ from small_sets import write_tree
 
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import experiments
+from alexnet_lib.commands import parsers
 from alexnet_lib.experiments import relu_vs_tanh
 
 
@@ -76,6 +77,39 @@ def test_an_option_that_cannot_be_used_is_one_line_and_2(
     assert err.startswith(f"error: {said}") and err.count("\n") == 1 and out == ""
 
 
+EVERY_PATH = [
+    ("data", "show", "--data=~{}"),
+    ("data", "prepare-imagenet", "~{}/src", "--val-labels=~{}/labels", "~{}/dst"),
+    ("train", "--data=~{}", "--out=~{}/run"),
+    ("evaluate", "~{}/run", "--data=~{}", "--average", "~{}/other"),
+    ("search", "~{}/a.jpg", "--index=~{}", "--weights=~{}/run", "--out=~{}/s.png", "--store=~{}/store"),
+    ("inspect", "~{}/run", "~{}/a.jpg", "--out=~{}"),
+    ("experiment", "list", "--out=~{}"),
+    ("bench", "prepare", "~{}/src", "--work=~{}"),
+    ("bench", "feed", "~{}/set", "--source=~{}/src", "--out=~{}"),
+]
+
+
+@pytest.mark.parametrize("words", EVERY_PATH, ids=lambda words: " ".join(words[:2]))
+def test_a_home_folder_is_meant_however_the_option_is_written(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = vars(parsers.parser().parse_args([word.format("") for word in words]))
+    given = [str(one) for value in found.values() for one in (value if isinstance(value, list) else [value])]
+    assert sum(str(tmp_path) in one for one in given) == sum("~" in word for word in words)
+    assert not any("~" in one for one in given)
+    with pytest.raises(SystemExit, match="2"):
+        parsers.parser().parse_args([word.format("nosuchuser") for word in words])
+    assert "~nosuchuser" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_data_folder_of_no_user_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv("ALEXNET_DATA", "~nosuchuser/data")
+    assert command_line.main(["data", "show"]) == 2
+    assert capsys.readouterr().err.startswith("error: ~nosuchuser/data names no data folder: ")
+
+
 def test_the_drawn_stand_in_is_not_recorded(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
     command = ["experiment", "relu-vs-tanh", "--device", "cpu", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     assert command_line.main(command) == 2
@@ -118,7 +152,7 @@ def test_options_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     plan = given.pop("plan")
     assert (plan.nonlinearities, plan.conditions, plan.seeds) == (("elu",), (("today", "unit"),), 5)
     assert (plan.passes, plan.images) == (60, relu_vs_tanh.SOME_IMAGES)
-    assert given == {"out": tmp_path, "data": "somewhere", "device": "cpu", "jobs": 3}
+    assert given == {"out": tmp_path, "data": Path("somewhere"), "device": "cpu", "jobs": 3}
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:

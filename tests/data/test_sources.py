@@ -84,6 +84,15 @@ def test_validation_labels_in_every_form(tars: Path, source: Path, line: str) ->
     ]
 
 
+@pytest.mark.parametrize("header", ["", "ImageId,PredictionString"])
+def test_a_byte_order_mark_hides_no_line_of_the_labels(tars: Path, source: Path, header: str) -> None:
+    rows = [f"{path.stem},{path.parent.name}" for path in (source / "val").glob("*/*")]
+    (tars / "plain.csv").write_text("\n".join([header, *rows]).strip(), encoding="utf-8")
+    (tars / "marked.csv").write_text("\n".join([header, *rows]).strip(), encoding="utf-8-sig")
+    plain, marked = (find_source(tars, tars / f"{name}.csv").splits["val"] for name in ("plain", "marked"))
+    assert plain == marked and len(marked) == len(rows)
+
+
 @pytest.mark.parametrize(
     "text, said",
     [

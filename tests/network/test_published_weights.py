@@ -124,6 +124,29 @@ def test_torchvisions_alexnet_is_ours_with_its_weights(theirs):
     assert sum(p.numel() for p in net.parameters()) == 61_100_840
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda name: f"module.{name}",
+        lambda name: f"_orig_mod.module.{name}",
+        lambda name: name.replace("features.", "features.module."),
+    ],
+    ids=["DataParallel", "DDP compiled", "features alone"],
+)
+def test_names_that_wrappers_made_longer_load_too(theirs, wrap):
+    net = AlexNet(AlexNetConfig.torchvision(), seed=0)
+    load_weights(net, {wrap(name): value for name, value in theirs.state_dict().items()})
+    ours, wanted = net.state_dict(), theirs.state_dict()
+    assert torch.equal(ours["conv2.weight"], wanted["features.3.weight"])
+    assert torch.equal(ours["fc8.bias"], wanted["classifier.6.bias"])
+
+
+def test_two_names_of_one_tensor_are_refused(theirs):
+    state = theirs.state_dict()
+    with pytest.raises(DataError, match="under two names"):
+        load_weights(AlexNet(AlexNetConfig.torchvision(), seed=0), state | {"conv1.weight": state["features.0.weight"]})
+
+
 def test_torchvisions_training_mode_is_ours_too(theirs):
     """Their dropout draws from torch's generator, as ours without a seed: the same units fall."""
     config = small("torchvision", hidden=(48, 48))

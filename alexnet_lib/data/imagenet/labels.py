@@ -40,7 +40,7 @@ def _parse(path: Path, classes: Sequence[str]) -> dict[str, int]:
     numbers = {name: index for index, name in enumerate(classes)}
     found: dict[str, int] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a text file ({error}). {LABELS_HELP}") from error
     for line_number, line in enumerate(lines, 1):
@@ -71,7 +71,7 @@ def read_words(folder: Path, classes: Sequence[str]) -> tuple[str | None, ...]:
     """A class's words ("tench, Tinca tinca") from the first of WORDS_FILES that is in `folder`; None where unknown."""
     words: dict[str, str] = {}
     path = next((folder / name for name in WORDS_FILES if (folder / name).is_file()), None)
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path else ():
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if path else ():
         wnid, *rest = line.split(maxsplit=1) or [""]
         words[wnid] = rest[0].strip() if rest else ""
     return tuple(words.get(name) or None for name in classes)

@@ -145,7 +145,7 @@ def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
     if not classes:
         raise DataError(f"{folder / 'train'} holds no class folders: {LAYOUTS}")
     if (listed := folder / "wnids.txt").is_file():  # Tiny ImageNet's list, by which a broken copy is noticed
-        _check_same(classes, listed.read_text(encoding="utf-8").split(), folder / "train", listed)
+        _check_same(classes, listed.read_text(encoding="utf-8-sig").split(), folder / "train", listed)
     splits = {"train": list(_class_entries(folder, "train", classes))}
     if not (val := folder / "val").is_dir():
         return classes, splits
