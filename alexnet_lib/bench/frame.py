@@ -118,10 +118,13 @@ def each(work: Callable[[Any], object], batches: Callable[[], Iterable[Any]], si
     return turn
 
 
-def without_folders(words: Sequence[str], names: dict[str, str]) -> list[str]:
+def without_folders(words: Sequence[str], names: dict[Path, str]) -> list[str]:
     """The command's words with a name in the place of each folder, which only one machine has."""
     options = (word.partition("=") if word.startswith("--") else ("", "", word) for word in words)
-    return [f"{option}{equals}{names.get(value, value)}" for option, equals, value in options]
+    return [
+        f"{option}{equals}{names.get(Path(value).expanduser(), value) if value else ''}"
+        for option, equals, value in options
+    ]
 
 
 def figures(timings: dict[str, Timing]) -> dict[str, dict[str, float]]:
