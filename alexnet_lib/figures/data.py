@@ -42,9 +42,9 @@ def draw_pictures(
         ax.imshow(as_bytes(picture), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         ax.spines[:].set(visible=True, linewidth=0.5)  # a frame: a picture may be all white
     for ax, title in zip(axes.flat, titles, strict=False):
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=9, parse_math=False)
     for ax, name in zip(axes[:, 0], names, strict=False):
-        ax.set_ylabel(name.replace(", ", ",\n"), fontsize=9)
+        ax.set_ylabel(name.replace(", ", ",\n"), fontsize=9, parse_math=False)
     return fig
 
 

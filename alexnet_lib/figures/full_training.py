@@ -25,7 +25,7 @@ def draw_seen(stored: torch.Tensor, seen: torch.Tensor, words: Sequence[str]) ->
             ax.imshow(image.permute(1, 2, 0).cpu().numpy())
             ax.set_axis_off()
     for ax, title in zip(axes[0], words, strict=True):
-        ax.set_title(title, fontsize="small")
+        ax.set_title(title, fontsize="small", parse_math=False)
     return fig
 
 

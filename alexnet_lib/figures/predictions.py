@@ -115,7 +115,7 @@ def draw_answer(
     fig = plt.figure(figsize=(5.8, 5.0))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1])
     _fill_top_labels(above, image, labels, shares, None, _short(title, 26))
-    below.suptitle(f"what “{_short(labels[0])}” rests on", fontsize="small")
+    below.suptitle(f"what “{_short(labels[0])}” rests on", fontsize="small", parse_math=False)
     _fill_maps(below, below.subplots(1, len(maps), squeeze=False)[0], image, maps, extents or {})
     return fig
 
@@ -132,12 +132,12 @@ def _fill_top_labels(
         raise SettingError(f"{len(labels)} labels and {len(shares)} probabilities: give one for each label")
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.6])
     _show(left, image)
-    left.set_title(title, fontsize="small")
+    left.set_title(title, fontsize="small", parse_math=False)
     for place, (label, share) in enumerate(zip(labels, shares, strict=True)):
         _bar(right, place, label, 100 * float(share), label == true)
     note = "" if true is None or true in labels else f"true label: {_short(true)}"
     if note:
-        right.text(0, len(labels) - 0.15, note, fontsize="small", fontweight="bold", va="center")
+        right.text(0, len(labels) - 0.15, note, fontsize="small", fontweight="bold", va="center", parse_math=False)
     right.set(xlim=(0, 112), xticks=range(0, 101, 20), ylim=(len(labels) + (0.3 if note else -0.35), -0.85), yticks=[])
     right.set_xlabel("probability (%)", fontsize="small")
     right.tick_params(labelsize="small")
@@ -152,7 +152,7 @@ def _bar(ax: Axes, place: int, label: str, percent: float, is_true: bool) -> Non
     colour, hatch = TRUE if is_true else OTHER
     weight = "bold" if is_true else "normal"
     ax.barh(place, percent, height=0.34, color=PALETTE[colour], hatch=hatch, edgecolor=FOREGROUND, linewidth=0.6)
-    ax.text(0, place - 0.42, _short(label), fontsize="small", fontweight=weight, va="center")
+    ax.text(0, place - 0.42, _short(label), fontsize="small", fontweight=weight, va="center", parse_math=False)
     told = "<1%" if percent < 1 else ">99%" if percent > 99 else f"{percent:.0f}%"
     ax.text(percent + 1, place, told, fontsize="x-small", fontweight=weight, va="center")
 

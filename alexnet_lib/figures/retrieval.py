@@ -24,12 +24,12 @@ def draw_neighbours(
         ax.grid(False)
     for row, (method, (images, words)) in zip(axes, found.items(), strict=True):
         row[0].imshow(query.permute(1, 2, 0).numpy())
-        row[0].set_title(f"query: {query_word}", fontsize="x-small")
+        row[0].set_title(f"query: {query_word}", fontsize="x-small", parse_math=False)
         row[0].set_ylabel(method, fontsize="small")
         for ax, image, word in zip(row[1:], images, words, strict=False):
             same = word == query_word
             ax.imshow(image.permute(1, 2, 0).numpy())
-            ax.set_title(word, fontsize="x-small", fontweight="bold" if same else "normal")
+            ax.set_title(word, fontsize="x-small", fontweight="bold" if same else "normal", parse_math=False)
             if same:
                 ax.spines[:].set(visible=True, linewidth=3, color=PALETTE["teal"])
     return fig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -39,6 +41,13 @@ def test_rows_have_names_and_colours_are_cut_off_not_wrapped() -> None:
     assert np.array_equal(shown[0], given[0].permute(1, 2, 0)) and (shown[2] == 255).all() and (shown[3] == 0).all()
     assert [ax.get_title() for ax in fig.axes] == ["a", "b", "", ""]
     assert [ax.get_ylabel() for ax in fig.axes] == ["as it is", "", "bright", ""]
+
+
+def test_dollar_signs_in_names_are_drawn_as_they_are() -> None:
+    fig = draw.draw_pictures(images(1), [r"a $\frac{1$"], columns=1, names=["$5 to $x_"])
+    fig.savefig(io.BytesIO())
+    (ax,) = fig.axes
+    assert not ax.title.get_parse_math() and not ax.yaxis.label.get_parse_math()
 
 
 def test_what_is_kept_is_as_it_was_and_the_rest_is_darker() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
@@ -166,3 +167,10 @@ def test_an_answer_is_labels_over_maps() -> None:
     assert above.axes[0].get_title() == "mine.jpg" and len(above.axes[1].patches) == 3
     assert "goldfish" in below._suptitle.get_text(), "of which label the maps are"
     assert [ax.get_title() for ax in below.axes[:2]] == ["one", "two"]
+
+
+def test_dollar_signs_in_labels_and_file_names_are_drawn_as_they_are() -> None:
+    odd = [r"a $\frac{1$", "$5 to $x_", "$_$"]
+    fig = draw_answer(IMAGE, odd, SHARES, {"one": torch.rand(4, 4)}, title=r"$\mine$.jpg")
+    fig.savefig(io.BytesIO())
+    draw_top_labels(IMAGE, odd, SHARES, true="$^", title="$_").savefig(io.BytesIO())
