@@ -72,7 +72,10 @@ def done(target: Path) -> int:
 
 def children(process: int) -> list[int]:
     """Of this process and all below it."""
-    found = [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    try:
+        found = [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return []
     return found + [below for child in found for below in children(child)]
 
 

@@ -154,7 +154,7 @@ def tables(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str
         shown: list[tuple[list[list[str]], str]] = []
         given = {"STARTS": dict.fromkeys(learning_cifar10.STARTS, "weights"), "mean_and_spread": mean_and_spread}
         given["nb"] = SimpleNamespace(table=lambda rows, caption, **_: shown.append((rows, caption)))
-        return Chapter("learning").run("by_start = {", "by_decay, rows = ", **given) | {"shown": shown}
+        return Chapter("learning").run("by_start = {", "by_decay = results_of(", **given) | {"shown": shown}
 
     return read
 
