@@ -202,14 +202,17 @@ def inspect_image(
     lost = 100 * (float(shares[0]) - occlusion_map(net.net, pixels, first, square, looking.stride))
     print(f"  hiding {square} x {square} pixels takes at most {float(lost.max()):.1f} points from the first")
     evidence = evidence_map(net.net, pixels, first, looking.layer)
+    speaks = "1: the most" if evidence.max() > 0 else "nothing speaks for it"
     maps = {
         f"points it loses when {square} x {square}\npixels are hidden there": lost,
-        f"evidence for it in {looking.layer}\n(Grad-CAM; 1: the most)": evidence,
+        f"evidence for it in {looking.layer}\n(Grad-CAM; {speaks})": evidence,
     }
     field = looking.field
     places = ((0, square, looking.stride), (field.start, field.size, field.jump))
     extents = {
         name: grid_extent(values.shape, *place) for (name, values), place in zip(maps.items(), places, strict=True)
     }
-    save(draw_answer(view[0], [words[label] for label in labels], list(shares), maps, extents, title), path, DPI)
+    limits = {list(maps)[1]: (0.0, 1.0)}
+    named = [words[label] for label in labels]
+    save(draw_answer(view[0], named, list(shares), maps, extents, title, limits), path, DPI)
     print(f"  drawn in {path}", flush=True)

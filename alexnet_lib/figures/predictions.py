@@ -89,17 +89,21 @@ def draw_top_labels(
 
 
 def draw_evidence(
-    image: torch.Tensor, maps: Mapping[str, torch.Tensor], extents: Mapping[str, Extent] | None = None
+    image: torch.Tensor,
+    maps: Mapping[str, torch.Tensor],
+    extents: Mapping[str, Extent] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """The image, and beside it each map (rows, columns) over the image, by title, with a bar of its colours.
 
-    extents: by title, where a map lies (`grid_extent`); one that has none covers the whole image.
+    extents: by title, where a map lies (`grid_extent`); one that has none covers the whole image. limits: by title, the
+    values that the colours begin and end with; a map that has none begins with its lowest and ends with its highest.
     """
     fig = plt.figure(figsize=(1.7 + 2.3 * len(maps), 2.2))
     axes = fig.subplots(1, 1 + len(maps), width_ratios=[1] + [1.25] * len(maps), squeeze=False)[0]
     _show(axes[0], image)
     axes[0].set_title("the image", fontsize="small")
-    _fill_maps(fig, axes[1:], image, maps, extents or {})
+    _fill_maps(fig, axes[1:], image, maps, extents or {}, limits or {})
     return fig
 
 
@@ -110,13 +114,14 @@ def draw_answer(
     maps: Mapping[str, torch.Tensor],
     extents: Mapping[str, Extent] | None = None,
     title: str = "",
+    limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> Figure:
     """The likeliest labels of an image as `draw_top_labels` shows them, and under them the maps of `draw_evidence`."""
     fig = plt.figure(figsize=(5.8, 5.0))
     above, below = fig.subfigures(2, 1, height_ratios=[1, 1])
     _fill_top_labels(above, image, labels, shares, None, _short(title, 26))
     below.suptitle(f"what “{_short(labels[0])}” rests on", fontsize="small", parse_math=False)
-    _fill_maps(below, below.subplots(1, len(maps), squeeze=False)[0], image, maps, extents or {})
+    _fill_maps(below, below.subplots(1, len(maps), squeeze=False)[0], image, maps, extents or {}, limits or {})
     return fig
 
 
@@ -181,18 +186,22 @@ def _fill_maps(
     image: torch.Tensor,
     maps: Mapping[str, torch.Tensor],
     extents: Mapping[str, Extent],
+    limits: Mapping[str, tuple[float, float]],
 ) -> None:
     """A map an axis, over the photograph in grey, so that all colour is the map's."""
     height, width = image.shape[-2:]
     grey = image.float().mean(dim=0).round().to(torch.uint8).expand(3, -1, -1)
     for ax, (title, values) in zip(axes, maps.items(), strict=True):
         _show(ax, grey)
+        low, high = limits.get(title, (None, None))
         drawn = ax.imshow(
             values.detach().cpu().numpy(),
             cmap="viridis",
             alpha=COVER,
             interpolation="nearest",
             extent=extents.get(title, (0, width, height, 0)),
+            vmin=low,
+            vmax=high,
         )
         ax.set(xlim=(0, width), ylim=(height, 0))
         ax.set_title(title, fontsize="small")

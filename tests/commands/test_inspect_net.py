@@ -113,9 +113,10 @@ def test_what_is_drawn_is_the_view_and_maps_of_the_likeliest_label(
     seen = {}
     drawn = inspect_net.draw_answer
 
-    def kept(image, labels, shares, maps, extents, title):  # noqa: ANN001, ANN202
+    def kept(image, labels, shares, maps, extents, title, limits):  # noqa: ANN001, ANN202
         seen.update(image=image, labels=labels, shares=shares, maps=list(maps.values()), extents=list(extents.values()))
-        return drawn(image, labels, shares, maps, extents, title)
+        assert limits == {list(maps)[1]: (0, 1)}, "as much colour means as much in every picture"
+        return drawn(image, labels, shares, maps, extents, title, limits)
 
     monkeypatch.setattr(inspect_net, "draw_answer", kept)
     image, _ = decoded(photograph(tmp_path / "a.png", 3), net.side)
@@ -132,6 +133,18 @@ def test_what_is_drawn_is_the_view_and_maps_of_the_likeliest_label(
     assert float(seen["maps"][0][2, 1]) == pytest.approx(100 * float(lost), abs=1e-3)
     assert seen["extents"][0] == (6, 58, 58, 6), "13 places of 16 pixels, drawn as squares of 4 in their middle"
     assert seen["maps"][1].shape == activation_maps(net.net, net.scale(view[None]), "conv2").shape[2:]
+
+
+def test_a_label_for_which_nothing_speaks_is_drawn_and_said_so(
+    net: FeatureNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles = []
+    drawn = inspect_net.draw_answer
+    monkeypatch.setattr(inspect_net, "draw_answer", lambda *given: titles.extend(given[3]) or drawn(*given))
+    monkeypatch.setattr(inspect_net, "evidence_map", lambda *given: torch.zeros(3, 3))
+    image, _ = decoded(photograph(tmp_path / "a.png", 3), net.side)
+    inspect_image(net, net.classes, image, planned(net.net, "act5", 32), "a", tmp_path / "drawn.png")
+    assert titles[1] == "evidence for it in act5\n(Grad-CAM; nothing speaks for it)"
 
 
 def test_layers_and_squares(net: FeatureNet) -> None:

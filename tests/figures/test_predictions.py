@@ -174,3 +174,10 @@ def test_dollar_signs_in_labels_and_file_names_are_drawn_as_they_are() -> None:
     fig = draw_answer(IMAGE, odd, SHARES, {"one": torch.rand(4, 4)}, title=r"$\mine$.jpg")
     fig.savefig(io.BytesIO())
     draw_top_labels(IMAGE, odd, SHARES, true="$^", title="$_").savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize("values", [torch.zeros(4, 4), 0.74 + 0.26 * torch.rand(4, 4)])
+def test_a_map_of_a_fixed_scale_keeps_it(values: torch.Tensor) -> None:
+    fig = draw_evidence(IMAGE, {"evidence": values, "other": values}, limits={"evidence": (0, 1)})
+    assert fig.axes[1].images[1].get_clim() == (0, 1)
+    assert fig.axes[2].images[1].get_clim() != (0, 1)
