@@ -123,7 +123,7 @@ def _add_inspect_parser(commands: argparse._SubParsersAction) -> None:
         required=True,
         type=place,
         metavar="FOLDER",
-        help="for kernels.png, kernels.csv and a picture for each photograph, which replace files of the same names",
+        help="for kernels.png, kernels.csv and a picture for each photograph; no file of yours is replaced",
     )
     add("--layer", default="act5", metavar="L", help="whose maps show the evidence (default: act5)")
     add(
