@@ -33,9 +33,8 @@ from ..network.alexnet import AlexNet
 from ..network.geometry import ReceptiveField
 from ..notebook.style import settings
 from ..system.devices import describe_device, keep_freed_memory, pick_device
-from ..system.files import is_drawn
 from ..training.evaluation import probabilities
-from .outputs import check_free, save, written
+from .outputs import check_free, is_free, save, written
 
 KERNELS = "kernels"  # the stem of their picture and their table
 LABELS = 5
@@ -116,22 +115,16 @@ def made_folder(out: Path) -> Path:
 
 def names_for(paths: Sequence[Path], out: Path) -> list[str]:
     """A file name in `out` for what is drawn of each photograph: its stem, with a number where that is taken by
-    another, by the kernels or by a photograph itself."""
-    taken, given = {f"{KERNELS}.png"}, {path.resolve() for path in paths}
-    names = []
+    another, by the kernels or by a file that is none of ours, such as the photograph itself."""
+    taken, names = {f"{KERNELS}.png"}, []
     for path in paths:
         number, name = 1, f"{path.stem}.png"
-        while name.lower() in taken or (out / name).resolve() in given or not is_free(out / name):
+        while name.lower() in taken or not is_free(out / name):
             number += 1
             name = f"{path.stem}-{number}.png"
         taken.add(name.lower())  # some file systems do not tell A.png from a.png
         names.append(name)
     return names
-
-
-def is_free(path: Path) -> bool:
-    """Whether nothing stands there, or a picture that this command drew."""
-    return not path.exists() or path.is_file() and is_drawn(path)
 
 
 def words_of(classes: Sequence[str]) -> list[str]:
@@ -203,16 +196,13 @@ def inspect_image(
     print(f"  hiding {square} x {square} pixels takes at most {float(lost.max()):.1f} points from the first")
     evidence = evidence_map(net.net, pixels, first, looking.layer)
     speaks = "1: the most" if evidence.max() > 0 else "nothing speaks for it"
-    maps = {
-        f"points it loses when {square} x {square}\npixels are hidden there": lost,
-        f"evidence for it in {looking.layer}\n(Grad-CAM; {speaks})": evidence,
-    }
+    titled = f"evidence for it in {looking.layer}\n(Grad-CAM; {speaks})"
+    maps = {f"points it loses when {square} x {square}\npixels are hidden there": lost, titled: evidence}
     field = looking.field
     places = ((0, square, looking.stride), (field.start, field.size, field.jump))
     extents = {
         name: grid_extent(values.shape, *place) for (name, values), place in zip(maps.items(), places, strict=True)
     }
-    limits = {list(maps)[1]: (0.0, 1.0)}
     named = [words[label] for label in labels]
-    save(draw_answer(view[0], named, list(shares), maps, extents, title, limits), path, DPI)
+    save(draw_answer(view[0], named, list(shares), maps, extents, title, {titled: (0.0, 1.0)}), path, DPI)
     print(f"  drawn in {path}", flush=True)

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_free(path: Path, header: str = "") -> None:
-    """DataError where a file stands that is none of ours: no picture that we drew, or no list that begins with `header`
-    if one is given."""
+def is_free(path: Path, header: str = "") -> bool:
+    """Whether nothing stands there, or a file of ours: a picture that we drew, or a list that begins with `header` if
+    one is given. DataError: it cannot be read."""
     try:
-        if not path.exists() or path.is_file() and (_begins(path, header) if header else is_drawn(path)):
-            return
+        return not path.exists() or path.is_file() and (_begins(path, header) if header else is_drawn(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {first_line(error)}") from error
-    raise DataError(f"{path} is there and not made by this command: give another --out, or move it away")
+
+
+def check_free(path: Path, header: str = "") -> None:
+    """DataError unless it `is_free`."""
+    if not is_free(path, header):
+        raise DataError(f"{path} is there and not made by this command: give another --out, or move it away")
 
 
 def _begins(path: Path, header: str) -> bool:

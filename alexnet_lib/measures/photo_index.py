@@ -125,8 +125,8 @@ class PhotoIndex:
         try:
             store.mkdir(parents=True, exist_ok=True)
             with only_one(store):
-                files = _Files.of(store)
-                before = _Kept() if rebuild else _read(store, net)
+                files = _Files.of(store, rebuild)
+                before = _Kept() if rebuild else _read(files, net)
                 return cls._made(folder, files, net, photos, before, report)
         except OSError as error:
             why = first_line(error)
@@ -211,14 +211,16 @@ class _Files:
     content: dict[str, Any]
 
     @classmethod
-    def of(cls, store: Path) -> _Files:
-        """DataError: the folder holds other things and no index."""
+    def of(cls, store: Path, rebuild: bool) -> _Files:
+        """DataError: the folder holds other things and no index; or a damaged one, which is not to be made anew."""
         path, new = store / CONTENT, {"kind": KIND, "files": {}}
         there = sorted(one.name for one in store.iterdir() if one != path)
         foreign = [name for name in there if not OURS.fullmatch(name)]
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError:
+        except ValueError as error:
+            if not (foreign or rebuild):
+                raise _damaged(store, error) from error
             content = None
         if isinstance(content, dict) and {"weights", "features", "photos"} <= set(content):
             content = new | {"files": {"features": [content["features"]]}} | content  # of earlier versions too
@@ -261,21 +263,20 @@ class _Kept:
             yield photo, None if photo.broken else self.features[next(numbers)]
 
 
-def _read(store: Path, net: FeatureNet) -> _Kept:
-    path = store / CONTENT
-    if not path.is_file():
+def _damaged(store: Path, error: Exception) -> DataError:
+    return DataError(f"the index in {store} is damaged ({first_line(error)}): --rebuild makes it anew")
+
+
+def _read(files: _Files, net: FeatureNet) -> _Kept:
+    store, content = files.store, files.content
+    if "features" not in content or content.get("version") != VERSION:  # new, stopped early, or read otherwise
         return _Kept()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if "features" not in content or content.get("version") != VERSION:  # stopped early, or read otherwise
-            return _Kept()
-        made_by, photos = (
-            content["weights"],
-            [Photo(**entry | {"notes": tuple(entry["notes"])}) for entry in content["photos"]],
-        )
+        made_by = content["weights"]
+        photos = [Photo(**entry | {"notes": tuple(entry["notes"])}) for entry in content["photos"]]
         features = np.load(store / content["features"], mmap_mode="r")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"the index in {store} is damaged ({first_line(error)}): --rebuild makes it anew") from error
+        raise _damaged(store, error) from error
     if made_by["digest"] != net.digest:
         raise SettingError(
             f"the index in {store} was made with other weights ({made_by['name']}), whose features mean "

@@ -96,7 +96,9 @@ def _published(device: torch.device) -> FeatureNet:
 
 def _check_published(file: Path) -> None:
     """torchvision compares the hash in the file's name only with what it has just fetched. DataError: it is another."""
-    digest, told = hashlib.sha256(file.read_bytes()).hexdigest(), file.stem.rpartition("-")[2]
+    with open(file, "rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    told = file.stem.rpartition("-")[2]
     if not digest.startswith(told):
         raise DataError(
             f"{file} is not the file that torchvision publishes (its sha256 begins with {digest[: len(told)]}): "

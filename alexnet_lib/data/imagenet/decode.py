@@ -17,21 +17,12 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MOST_PIXELS = 100_000_000  # of an image as it is stored, and resized; a photograph's of today has 50 million
 TURNED, ON_WHITE = "turned as its EXIF asks", "transparent parts on white"
 _ORIENTATION = 0x0112
-_TURNS = {  # by the orientation that EXIF names
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class BadImage(Exception):
@@ -74,18 +65,17 @@ def _rgb(content: bytes, own: bool = False) -> tuple[Image.Image, tuple[str, ...
             raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
         if opened.width * opened.height > MOST_PIXELS:
             raise BadImage(f"{opened.width} x {opened.height} pixels, more than {MOST_PIXELS:,}: save it smaller")
-        notes = ()
-        if own and opened.has_transparency_data:
-            image, notes = opened.convert("RGBA"), (ON_WHITE,)
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-        else:
+        asks = opened.getexif().get(_ORIENTATION, 1) if "exif" in opened.info else 1
+        if not own:
             image = opened.convert("RGB") if opened.mode != "RGB" else opened
-        image.load()
-        how = opened.getexif().get(_ORIENTATION, 1) if "exif" in opened.info else 1
-        if how in _TURNS if own else how != 1:
-            notes += (TURNED,)
-            image = image.transpose(_TURNS[how]) if own else image
-    return image, notes
+            image.load()
+            return image, (TURNED,) if asks != 1 else ()
+        image, notes = ImageOps.exif_transpose(opened), (TURNED,) if asks in range(2, 9) else ()
+        if not image.has_transparency_data:
+            return image.convert("RGB"), notes
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB"), (ON_WHITE, *notes)
 
 
 def _cut(image: Image.Image, side: int, resample: str) -> Image.Image:
