@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import platform
+import re
 import shlex
+import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,13 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
     "curves": list,
     "result": dict,
 }
+NAME = r"[^/\\.][^/\\]*"
+FORMS = {
+    "experiment": NAME,
+    "run": NAME,
+    "commit": r"[0-9a-f]{6,64}(\+changes)?|unknown.*",
+    "date": r"\d{4}-[01]\d-[0-3]\d",
+}
 DATASET_REQUIRED = ("name", "source", "checksum", "images", "stand_in")
 
 
@@ -49,25 +60,121 @@ def key(record: dict[str, Any]) -> str:
     return f"{record['experiment']}/{record['run']}"
 
 
-def validate(record: Any, where: str = "record") -> None:
-    """Raise RecordError, naming `where` and the field, unless the record is complete and says what it is."""
+def validate(record: Any, where: str = "record", text: str = "") -> None:
+    """Raise RecordError unless the record is complete, says what it is, and its result is that of its runs.
+
+    The message names `where`, the field, and with the `text` that it was read from the line.
+    """
     if not isinstance(record, dict):
         raise RecordError(f"{where}: a record is a JSON object, this is a {type(record).__name__}")
+    for path, fault in _faults(record):
+        raise RecordError(f"{where}{_line(text, path)}: {fault}")
+
+
+def _faults(record: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with a record, each with the keys that lead there."""
     for name, kind in REQUIRED.items():
         if name not in record:
-            raise RecordError(f"{where}: the field {name!r} is missing")
-        if not isinstance(record[name], kind) or isinstance(record[name], bool):
-            raise RecordError(f"{where}: the field {name!r} holds a {type(record[name]).__name__}")
+            yield (), f"the field {name!r} is missing"
+        elif not isinstance(record[name], kind) or isinstance(record[name], bool):
+            yield (name,), f"the field {name!r} holds a {type(record[name]).__name__}"
+    for name in record.keys() - REQUIRED.keys():
+        yield (name,), f"the field {name!r} is not one of a record"
     if record["kind"] != "measured":
-        raise RecordError(f"{where}: kind is {record['kind']!r}; only 'measured' runs are kept")
+        yield ("kind",), f"kind is {record['kind']!r}; only 'measured' runs are kept"
     for name in DATASET_REQUIRED:
         if name not in record["dataset"]:
-            raise RecordError(f"{where}: the data set's {name!r} is missing")
+            yield ("dataset",), f"the data set's {name!r} is missing"
     for name in ("experiment", "run", "command", "commit", "date", "device"):
         if not record[name].strip():
-            raise RecordError(f"{where}: the field {name!r} is empty")
+            yield (name,), f"the field {name!r} is empty"
+    for name, form in FORMS.items():
+        if not re.fullmatch(form, record[name]):
+            yield (name,), f"{name} {record[name]!r} is none"
     if not record["seeds"]:
-        raise RecordError(f"{where}: no seed is recorded, so nothing was measured")
+        yield ("seeds",), "no seed is recorded, so nothing was measured"
+    if not (math.isfinite(record["seconds"]) and record["seconds"] >= 0):
+        yield ("seconds",), f"a run cannot take {record['seconds']} seconds"
+    if not all(isinstance(one, dict) and _is_number(one.get("seconds", 0)) for one in record["curves"]):
+        yield ("curves",), "curves hold something else than runs with their seconds"
+    if record["curves"]:
+        yield from _unlike_its_runs(record)
+
+
+def _unlike_its_runs(record: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where what a record sums up is not what its `curves` say: a figure that is edited by hand is noticed."""
+    result, curves = record["result"], record["curves"]
+    rate = result.get("best_rate")  # of a race, whose curves also hold runs at other rates
+    runs = [one for one in curves if not one.get("pilot") and rate in (None, one.get("rate"))]
+    if "seeds" in result:
+        told = result["seeds"] if isinstance(result["seeds"], list) else []
+        runs = [one for one in runs if one.get("ended") != "diverged" or one.get("seed") in told]
+        found = [one.get("seed") for one in runs]
+        if result["seeds"] != found:
+            yield ("result", "seeds"), f"result.seeds is {result['seeds']}, but its curves give {found}"
+    summed = [*_told(result, runs, ("result",)), *_told_of_pilots(result, curves)]
+    if all("seconds" in one for one in curves):
+        summed.append((("seconds",), record["seconds"], sum(one["seconds"] for one in curves)))
+    for path, said, found in summed:
+        if not _alike(said, found):
+            yield path, f"{'.'.join(path)} is {said}, but its curves give {found}"
+
+
+Told = tuple[tuple[str, ...], Any, Any]  # keys, what a result says there, what its runs say
+
+
+def _told(result: dict[str, Any], runs: list[dict[str, Any]], path: tuple[str, ...]) -> Iterator[Told]:
+    """What a result says of its runs: each one's value, and means and deviations."""
+    for name, said in result.items():
+        here = [one.get(name) for one in runs]
+        kind, _, of = name.partition("_")
+        if isinstance(said, dict) and all(isinstance(each, dict) for each in here):
+            yield from _told(said, here, (*path, name))
+        elif isinstance(said, list) and all(name in one for one in runs) and not any(isinstance(h, list) for h in here):
+            yield (*path, name), said, here
+        elif name == "rate" and runs:
+            yield (*path, name), [said] * len(runs), here
+        elif kind in SUMS and isinstance(values := result.get(of), list):
+            least, sum_of = SUMS[kind]
+            whole = len(values) >= least and all(map(_is_number, values))
+            yield (*path, name), said, sum_of(values) if whole else None
+
+
+SUMS = {"mean": (1, statistics.mean), "spread": (2, statistics.stdev)}  # of how many values at least
+
+
+def _told_of_pilots(result: dict[str, Any], curves: list[dict[str, Any]]) -> Iterator[Told]:
+    """What a result says of the runs by which the rate was chosen; words stand where one gave no answer."""
+    for name, key in (("held_out_error", "held_out_error"), ("rates_tried", "tune_error")):
+        said = result.get(name)
+        found = {f"{one.get('rate')}": one.get(key) for one in curves if one.get("pilot")}
+        if isinstance(said, dict):
+            answered = {rate: error for rate, error in found.items() if not isinstance(said.get(rate), str)}
+            yield ("result", name), [said.get(rate) for rate in answered], list(answered.values())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are the same as far as six digits say it."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if _is_number(one) and _is_number(other):
+        return math.isclose(one, other, rel_tol=1e-5, abs_tol=2e-6)
+    return one == other
+
+
+def _line(text: str, path: Sequence[str]) -> str:
+    """Where in the text of a record these keys lead, as ", line 12"; as far as they are there."""
+    place = 0
+    for depth, name in enumerate(path, 1):
+        found = re.compile(rf"^ {{{depth}}}{re.escape(json.dumps(name))}:", re.MULTILINE).search(text, place)
+        if found is None:
+            break
+        place = found.start()
+    return f", line {text.count(chr(10), 0, place) + 1}" if text else ""
 
 
 def write(record: dict[str, Any], root: Path | None = None) -> Path:
@@ -89,13 +196,42 @@ def write(record: dict[str, Any], root: Path | None = None) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """Read one record. Raises RecordError naming the file when it is not JSON, or not a complete record."""
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8")
+        record = json.loads(text, object_pairs_hook=partial(_Object.of, f"{path}"), **_NUMBERS)
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is not JSON ({error}); restore it with git, or delete it and run again") from error
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
-    validate(record, str(path))
+    validate(record, str(path), text)
     return record
+
+
+class _Object(dict):
+    """An object of a record's file. RecordError, with the file's name: a key that a reader needs is not there."""
+
+    where: str
+
+    @classmethod
+    def of(cls, where: str, pairs: list[tuple[str, Any]]) -> _Object:
+        made = cls(pairs)
+        made.where = where
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise RecordError(f"{where}: the key {twice!r} stands twice in one object; keep the one that was measured")
+        return made
+
+    def __missing__(self, name: str) -> Any:
+        raise RecordError(f"{self.where}: {name!r} is missing beside {', '.join(map(repr, list(self)[:5]))}")
+
+
+def _finite(digits: str, kind: type = float) -> float:
+    if not math.isfinite(float(digits)):
+        raise ValueError(f"{digits[:20]} is no number of a record")
+    return kind(digits)
+
+
+_NUMBERS = {"parse_constant": _finite, "parse_float": _finite, "parse_int": partial(_finite, kind=int)}
 
 
 def load(experiment: str, run: str | None = None, root: Path | None = None) -> dict[str, Any]:

@@ -6,12 +6,19 @@ import importlib.util
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from built_pages import ROOT, Build, build_book
+from hypothesis import settings
 from small_sets import write_tree
+
+# The same examples in every run; `pytest --hypothesis-profile=long` looks for new ones, for ten minutes a test.
+settings.register_profile("book", derandomize=True, database=None, deadline=timedelta(seconds=5))
+settings.register_profile("long", database=None, deadline=timedelta(seconds=1), max_examples=100_000)
+settings.load_profile("book")
 
 
 @pytest.fixture(scope="module")

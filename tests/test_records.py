@@ -7,13 +7,19 @@ import errno
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import JSON, edited
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alexnet_lib import records
 from alexnet_lib.errors import RecordError
+
+RECORDED = sorted(records.recorded_root().glob("*/*.json"))
 
 
 def complete() -> dict[str, Any]:
@@ -32,7 +38,7 @@ def complete() -> dict[str, Any]:
         },
         "seeds": [0],
         "seconds": 12.5,
-        "curves": [{"passes": [1.0], "error": [1 / 3]}],
+        "curves": [{"passes": [1.0], "error": [1 / 3], "seconds": 12.5}],
         "result": {"passes": 9.5},
     }
 
@@ -40,7 +46,7 @@ def complete() -> dict[str, Any]:
 def test_a_complete_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = records.write(complete(), tmp_path)
     assert path == tmp_path / "relu-vs-tanh" / "one.json"
-    expected = complete() | {"curves": [{"passes": [1.0], "error": [0.333333]}]}
+    expected = complete() | {"curves": [{"passes": [1.0], "error": [0.333333], "seconds": 12.5}]}
     assert records.read(path) == expected
     assert records.load("relu-vs-tanh", "one", tmp_path) == expected
     assert records.load("relu-vs-tanh", root=tmp_path) == {"one": expected}
@@ -126,7 +132,7 @@ def test_a_truncated_record_is_never_read_as_a_shorter_one(tmp_path: Path) -> No
 def test_an_incomplete_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "half.json"
     path.write_text(json.dumps({"experiment": "relu-vs-tanh"}))
-    with pytest.raises(RecordError, match=r"half\.json: the field 'run' is missing"):
+    with pytest.raises(RecordError, match=r"half\.json, line 1: the field 'run' is missing"):
         records.read(path)
 
 
@@ -213,10 +219,113 @@ def test_the_commit_can_be_named_where_there_is_no_history(monkeypatch: pytest.M
 
 
 def test_every_record_in_the_repository_is_complete() -> None:
-    for path in sorted(records.recorded_root().glob("*/*.json")):
+    for path in RECORDED:
         record = records.read(path)
         assert (record["experiment"], record["run"]) == (path.parent.name, path.stem), path
         assert record["dataset"]["stand_in"] is False, f"{path} was measured on drawn images"
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to all numbers in an object of JSON."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path
+
+
+# What no single run says: a race's is tested beside the race, the others' come from all runs at once.
+OF_ALL_RUNS = {
+    "relu-vs-tanh": {
+        "target_error",
+        "seeds_run",
+        "seeds_wanted",
+        "lowest_error",
+        "median_passes",
+        "passes_to",
+        "sweep",
+    },
+    "predictions": {"images", "off_centre_images", "distance_by_chance", "confusions"},
+    "binary-codes": {"chance", "bytes"},
+}
+WITH_RUNS = [path for path in RECORDED if json.loads(path.read_text(encoding="utf-8"))["curves"]]
+
+
+@pytest.mark.parametrize("path", WITH_RUNS, ids=[f"{path.parent.name}/{path.stem}" for path in WITH_RUNS])
+def test_no_figure_of_a_record_can_be_changed_by_hand(path: Path) -> None:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    for way in leaves(record["result"]):
+        edited = copy.deepcopy(record)
+        inner = edited["result"]
+        for key in way[:-1]:
+            inner = inner[key]
+        inner[way[-1]] += 0.01
+        if way[0] not in OF_ALL_RUNS.get(record["experiment"], ()):
+            with pytest.raises(RecordError, match=r"record: result\..* but its curves give"):
+                records.validate(edited)
+
+
+EDITS = [
+    (
+        '"test_error": [\n   0.602473,',
+        '"test_error": [\n   0.802473,',
+        r"line \d+: result\.test_error is \[0\.802473, ",
+    ),
+    ('"test_error": [\n   0.602473,', '"test_error": [\n   "0.6",', r"line \d+: result\.test_error is \['0\.6', "),
+    ('"mean_test_error": 0.605479', '"mean_test_error": NaN', "not JSON .NaN is no number"),
+    ('"mean_test_error": 0.605479', '"mean_test_error": 1e999', "not JSON .1e999 is no number"),
+    ('"mean_test_error": 0.605479', '"mean_test_error": 0.1, "mean_test_error": 0.2', "'mean_test_error' stands twice"),
+    ('"date": "2026-11-27"', '"date": "last week"', "line 22: date 'last week' is none"),
+    ('"run": "50', '"run": "../50', "run '../50-classes-96-pixels_paper' is none"),
+    ('"kind": "measured",', '"kind": "measured",\n "better": 1,', "line 20: the field 'better' is not one of a record"),
+    ('"seconds": 10379.8', '"seconds": -10379.8', "line 230: a run cannot take -10379.8 seconds"),
+    ('"seconds": 10379.8', '"seconds": 1', "line 230: seconds is 1, but its curves give 10379.8"),
+    ('"0.01": 0.7904', '"0.01": 0.7', "result.rates_tried is "),
+]
+
+
+@pytest.mark.parametrize(("there", "edited", "said"), EDITS)
+def test_an_edit_by_hand_is_named_by_file_and_line(there: str, edited: str, said: str, tmp_path: Path) -> None:
+    text = (records.recorded_root() / "evidence/50-classes-96-pixels_paper.json").read_text(encoding="utf-8")
+    assert there in text
+    (tmp_path / "edited.json").write_text(text.replace(there, edited), encoding="utf-8")
+    with pytest.raises(RecordError, match=rf"edited\.json.*{said}"):
+        records.read(tmp_path / "edited.json")
+
+
+def test_a_key_that_a_reader_looks_for_and_is_not_there_is_named_with_its_file(tmp_path: Path) -> None:
+    record = records.read(records.write(complete(), tmp_path))
+    with pytest.raises(RecordError, match=r"one\.json: 'complete' is missing beside 'passes'"):
+        record["result"]["complete"]
+
+
+def read_or_refused(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    try:
+        records.read(path)
+    except RecordError as error:
+        assert str(path) in str(error)
+
+
+@given(content=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_no_record_in_words_of_ours(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    read_or_refused(content, tmp_path_factory.getbasetemp() / "any.json")
+
+
+SMALL = (
+    RECORDED[0].parent / "10-classes-64-pixels-20-passes_paper.json",
+    records.recorded_root() / ("evidence/50-classes-96-pixels_paper.json"),
+)
+
+
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.parent.name)
+@given(data=st.data())
+def test_a_record_with_any_part_replaced_is_read_or_refused(
+    path: Path, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    content = json.dumps(data.draw(edited(record)), indent=1).encode()
+    read_or_refused(content, tmp_path_factory.getbasetemp() / "edited.json")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from race_cases import contender, due, outcome, with_outcomes, write_leader
 
+from alexnet_lib import records as recorded
 from alexnet_lib.experiments.running import race
 from alexnet_lib.experiments.running.race import lowest_error, passes_to, tidy_rate
+from alexnet_lib.network.small.four_layers import SmallNetConfig
+from alexnet_lib.training.fit import TrainSettings
 
 
 def test_a_new_contender_sweeps_its_rates_in_the_order_given() -> None:
@@ -177,3 +180,14 @@ LEADER = {"target_passes": 12.0, "passes": [7.0, 8.0, 9.0], "pass_error": [0.32,
 )
 def test_a_run_that_cannot_win_is_given_up(passes: float, error: float, given_up: bool) -> None:
     assert race.cannot_win({"passes": passes, "pass_error": error}, LEADER) is given_up
+
+
+@pytest.mark.parametrize("run", recorded.load("relu-vs-tanh"))
+def test_what_a_recorded_race_says_is_what_its_curves_say(run: str) -> None:
+    record = recorded.load("relu-vs-tanh", run)
+    plan = record["configuration"]
+    settings = TrainSettings(rate=plan["rates"][0], **plan["settings"])
+    again = race.Contender(run, plan["seeds_wanted"], SmallNetConfig(**plan["net"]), settings, list(plan["rates"]))
+    for one in record["curves"]:
+        again.keep(one)
+    assert recorded.rounded(again.result()) == record["result"]

@@ -82,7 +82,7 @@ def put_variants(
             curve: dict[str, Any] = {"passes": [1.0, 2.0, 3.0, 4.0], "pass_error": [error] * 4}
             if watched:
                 curve |= {"watched_test_error": watched[name][seed], "watched_training_loss": [1.0, 0.6, 0.4, 0.3]}
-            curves.append({"seed": seed, "pilot": False, "diverged_at": None, "curve": curve})
+            curves.append({"seed": seed, "rate": 0.01, "pilot": False, "diverged_at": None, "curve": curve})
         result = {
             "complete": complete,
             "seeds": seeds,
