@@ -27,6 +27,7 @@ from .unpacking import unpack_tar, unpack_zip
 _CHUNK = 1 << 18
 _TIMEOUT = 60  # seconds without a byte
 _UNPACKING = ".unpacking-"
+_FIRST_BYTES = {".gz": b"\x1f\x8b", ".zip": b"PK"}
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,9 @@ def fetch(data: Archive, root: str | os.PathLike, *, say: Callable[[str], object
 def _bring(data: Archive, root: Path, archive: Path, target: Path, say: Callable[[str], object]) -> None:
     for left_over in root.glob(f".{target.name}{_UNPACKING}*"):  # of a process that was killed
         shutil.rmtree(left_over)
-    own = archive.exists()
-    needed, free = data.unpacked + (0 if own else data.size), shutil.disk_usage(root).free
+    own, part = archive.exists(), _part(archive)
+    come = min(part.stat().st_size, data.size) if part.exists() else 0
+    needed, free = data.unpacked + (0 if own else data.size - come), shutil.disk_usage(root).free
     if free < needed:
         raise DataError(
             f"{data.title} needs {needed / 1e6:.0f} MB for the archive and its contents, but {root} has "
@@ -131,6 +133,10 @@ def _bring(data: Archive, root: Path, archive: Path, target: Path, say: Callable
         archive.unlink()
 
 
+def _part(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.part")
+
+
 def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -138,7 +144,7 @@ def _md5(path: Path) -> str:
 
 def _download(data: Archive, archive: Path) -> None:
     """The archive under its own name once its md5 is right; what has come so far stays in `.part`."""
-    part = archive.with_name(f"{archive.name}.part")
+    part = _part(archive)
     if not (part.exists() and part.stat().st_size == data.size):
         _receive(data, part, archive)
     if (found := _md5(part)) != data.md5:
@@ -151,9 +157,9 @@ def _download(data: Archive, archive: Path) -> None:
 
 
 def _receive(data: Archive, part: Path, archive: Path) -> None:
-    """Go on with `part`, if the server can; else from the beginning."""
+    """Go on with `part`, if the server can; else from the beginning. Never more than the archive's own size."""
     done = part.stat().st_size if part.exists() else 0
-    if done > data.size:
+    if done and (done > data.size or not _is_archive(part)):
         part.unlink()
         done = 0
     request = urllib.request.Request(data.url, headers={"Range": f"bytes={done}-"} if done else {})
@@ -171,7 +177,14 @@ def _receive(data: Archive, part: Path, archive: Path) -> None:
             f"cannot download {data.url} ({getattr(error, 'reason', None) or error!r}): run this again to go on, or "
             f"download it by hand to {archive}, or let ALEXNET_DATA name a folder that has the data"
         ) from error
-    if (came := part.stat().st_size) < data.size:
+    came = part.stat().st_size
+    if came and not _is_archive(part):
+        part.unlink()
+        raise DataError(
+            f"{data.url} sent something else than the archive; it was deleted. It may be the page of a network that "
+            f"asks for a login: open the address in a browser, or download it by hand to {archive}"
+        )
+    if came < data.size:
         raise DataError(f"{data.url} broke off after {came:,} of {data.size:,} bytes: run this again to go on")
 
 
@@ -181,9 +194,15 @@ def _copy(answer: http.client.HTTPResponse, part: Path, start: int, size: int) -
         progress(total=size, initial=start, desc=part.stem, unit="B", unit_scale=True) as bar,
     ):
         file.seek(start)
-        while chunk := answer.read(_CHUNK):
+        while chunk := answer.read(min(_CHUNK, size - file.tell())):
             file.write(chunk)
             bar.update(len(chunk))
+
+
+def _is_archive(part: Path) -> bool:
+    wanted = _FIRST_BYTES[part.with_suffix("").suffix]
+    with part.open("rb") as file:
+        return file.read(len(wanted)) == wanted
 
 
 def _unpack(data: Archive, archive: Path, target: Path) -> int:

@@ -90,6 +90,6 @@ def _damaged(archive: Path, error: Exception) -> DataError:
 
 def _unsafe(archive: Path, name: str, folder: str) -> DataError:
     return DataError(
-        f"{archive} is refused and nothing of it kept: {name!r} is not a plain file of the folder "
+        f"{archive} is refused and nothing unpacked: {name!r} is not a plain file of the folder "
         f"{folder}. Delete the archive and run this again"
     )

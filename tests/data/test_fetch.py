@@ -99,7 +99,7 @@ def test_broken_download_is_kept_and_resumed(tmp_path, serve, archive):
 
 def test_server_without_ranges_starts_clean(tmp_path, serve, archive):
     server = Server(archive, ranges=False)
-    (tmp_path / f"{ARCHIVE}.part").write_bytes(b"\0" * 500)
+    (tmp_path / f"{ARCHIVE}.part").write_bytes(archive[:10] + b"\0" * 490)
     assert fetch(tmp_path, serve(server), archive).is_dir()
     assert server.asked == ["bytes=500-"]
 
@@ -109,6 +109,36 @@ def test_part_longer_than_the_whole_starts_clean(tmp_path, serve, archive):
     (tmp_path / f"{ARCHIVE}.part").write_bytes(archive + b"more")
     assert fetch(tmp_path, serve(server), archive).is_dir()
     assert server.asked == [None]
+
+
+def test_a_server_that_does_not_stop_is_cut_off_at_the_archives_size(tmp_path, serve, archive, monkeypatch):
+    seen, copy = [], download._copy
+
+    def watched(answer, part, *rest):
+        copy(answer, part, *rest)
+        seen.append(part.stat().st_size)
+
+    monkeypatch.setattr(download, "_copy", watched)
+    assert fetch(tmp_path, serve(Server(archive + bytes(3_000_000))), archive).is_dir()
+    assert seen == [len(archive)]
+
+
+def test_a_page_that_asks_for_a_login_is_not_the_beginning_of_an_archive(tmp_path, serve, archive):
+    page = b"<!DOCTYPE html><title>Sign in</title>"
+    with pytest.raises(DataError, match="sent something else than the archive; it was deleted. It may be the page of"):
+        fetch(tmp_path, serve(Server(page)), archive)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / f"{ARCHIVE}.part").write_bytes(page)  # as it was kept once
+    server = Server(archive)
+    assert fetch(tmp_path, serve(server), archive).is_dir() and server.asked == [None]
+
+
+def test_what_has_come_already_needs_no_room_again(tmp_path, archive, monkeypatch):
+    no_network(monkeypatch)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 0, 100_000))
+    (tmp_path / f"{ARCHIVE}.part").write_bytes(archive)
+    assert fetch(tmp_path, "http://unused", archive).is_dir()
 
 
 def test_whole_part_is_used_without_asking(tmp_path, archive, monkeypatch):
@@ -231,7 +261,7 @@ def test_unsafe_member_is_refused_and_nothing_kept(tmp_path, batches, bad):
     content, root = archive_of(batches, **bad), tmp_path / "deep" / "root"
     root.mkdir(parents=True)
     (root / ARCHIVE).write_bytes(content)
-    with pytest.raises(DataError, match="is refused and nothing of it kept: '.*' is not a plain file of the folder"):
+    with pytest.raises(DataError, match="is refused and nothing unpacked: '.*' is not a plain file of the folder"):
         fetch(root, "http://unused", content)
     assert [path.name for path in root.iterdir()] == [ARCHIVE]
     assert [path.name for path in tmp_path.rglob("*escaped*")] == [] and not Path("/tmp/escaped_alexnet").exists()

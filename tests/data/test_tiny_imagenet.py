@@ -182,7 +182,7 @@ def test_an_unsafe_member_is_refused_before_anything_is_written(
     root.mkdir(parents=True)
     (root / FILE).write_bytes(content)
     monkeypatch.setattr(shutil, "copyfileobj", lambda *args: pytest.fail("wrote a file"))
-    with pytest.raises(DataError, match="is refused and nothing of it kept: '.*' is not a plain file of the folder"):
+    with pytest.raises(DataError, match="is refused and nothing unpacked: '.*' is not a plain file of the folder"):
         fetch(root, content)
     assert names(root) == [FILE] and names(tmp_path) == ["deep"] and names(root.parent) == ["root"]
     assert not Path("/tmp/escaped_alexnet").exists()
