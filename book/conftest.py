@@ -1,4 +1,5 @@
 """What `pytest --nbval` lets pass and must not: a cell that ran out of time, and cells that were not judged after it.
+And what it must not compare, wherever it is called from.
 
 nbval interrupts a cell after --nbval-cell-timeout seconds. If the cell's code takes the interruption as a reader's
 wish and ends well, nbval calls it passed; every later cell of the notebook is then only expected to fail.
@@ -11,6 +12,13 @@ from typing import Any
 
 import pytest
 from nbval.plugin import IPyNbCell
+
+from alexnet_lib import ROOT
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.nbval_sanitize_with is None:
+        config.option.nbval_sanitize_with = str(ROOT / "tests" / "nbval_sanitize.cfg")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from alexnet_lib import ROOT
 
@@ -16,9 +16,12 @@ BOOK = ROOT / "book"
 SLOW = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass"
 
 
-def checked(folder: Path, *sources: str) -> subprocess.CompletedProcess:
-    """A notebook of these cells, none with an output, checked as the book's are, with two seconds a cell."""
+def checked(folder: Path, *sources: str, printed: str = "") -> subprocess.CompletedProcess:
+    """A notebook of these cells, checked as the book's are, with two seconds a cell; the last one has `printed`, the
+    others nothing."""
     cells = [new_code_cell(source, execution_count=number) for number, source in enumerate(sources, 1)]
+    if printed:
+        cells[-1].outputs = [new_output("stream", name="stdout", text=printed)]
     nbformat.write(new_notebook(cells=cells), folder / "toy.ipynb")
     (folder / "conftest.py").write_text((BOOK / "conftest.py").read_text())
     command = [
@@ -57,3 +60,10 @@ def test_a_cell_out_of_time_and_those_after_it_fail_the_run(slow: str, tmp_path:
 def test_a_cell_that_fails_fails_alone(tmp_path: Path) -> None:
     done = checked(tmp_path, "assert False", "a = 1")
     assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout, done.stdout
+
+
+def test_seconds_are_not_compared_from_whatever_folder_it_is_called(tmp_path: Path) -> None:
+    done = checked(tmp_path, "print('took 3.2 s')", printed="took 5 s\n")
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+    done = checked(tmp_path, "print('took 3.2 m')", printed="took 5 m\n")
+    assert done.returncode == 1, done.stdout
