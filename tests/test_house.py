@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -53,18 +54,51 @@ def test_the_claims_can_be_imported_without_what_they_are_judged_by() -> None:
     assert done.stdout.strip() == "[]"
 
 
-EVERY_MODULE = """
-import importlib, pkgutil, sys
+WITHOUT_UNIX = """
+import importlib, pkgutil, signal, sys
 sys.modules.update(dict.fromkeys(["fcntl", "grp", "pwd", "resource", "termios"]))  # which Windows does not have
+for name in ("pthread_sigmask", "SIGKILL", "SIGALRM"):
+    delattr(signal, name)
+"""
+EVERY_MODULE = """
 import alexnet_lib
 for module in pkgutil.walk_packages(alexnet_lib.__path__, "alexnet_lib."):
     importlib.import_module(module.name)
+sys.path.insert(0, "book/_ext")
+for module in pkgutil.iter_modules(["book/_ext"]):
+    importlib.import_module(module.name)
+"""
+A_CHAPTER = """
+import nbformat
+from IPython.testing.globalipapp import start_ipython
+shell = start_ipython()
+for cell in nbformat.read("book/chapters/two_gpus.ipynb", as_version=4).cells:
+    if cell.cell_type == "code":
+        shell.run_cell(cell.source).raise_error()
+"""
+A_LOCK = """
+from alexnet_lib.__main__ import main
+from alexnet_lib.system.scratch import Scratch
+scratch = Scratch()
+assert scratch.path.is_dir()
+sys.exit(main(["data", "fetch", "cifar10", "--data", sys.argv[1]]))
 """
 
 
-def test_every_module_can_be_imported_where_unixs_modules_are_missing() -> None:
-    done = subprocess.run([sys.executable, "-c", EVERY_MODULE], capture_output=True, text=True, cwd=ROOT)
+def without_unix(code: str, *words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", WITHOUT_UNIX + code, *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"MPLBACKEND": "agg"})
+
+
+@pytest.mark.parametrize("code", [EVERY_MODULE, A_CHAPTER], ids=["every module", "a chapter"])
+def test_what_locks_nothing_works_where_unixs_modules_are_missing(code: str) -> None:
+    done = without_unix(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_locks_a_folder_says_where_it_cannot(tmp_path: Path) -> None:
+    done = without_unix(A_LOCK, str(tmp_path))
+    assert done.returncode == 2 and "cannot be locked" in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_test_file_is_named_after_a_module_of_its_room() -> None:

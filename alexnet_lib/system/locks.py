@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, SettingError
+
+try:
+    import fcntl
+except ImportError:  # Windows: what locks nothing works there
+    fcntl = None
+CAN_LOCK = fcntl is not None
 
 
 @contextmanager
@@ -17,8 +23,13 @@ def only_one(folder: Path, patience: float = 5.0) -> Iterator[int]:
 
     Processes that are handed the open file (subprocess's `pass_fds`) hold the lock too; filelock's locks cannot be
     handed on, and leave a file in the folder. DataError where others still hold it after `patience` seconds, which
-    those of a run that was just killed have for ending.
+    those of a run that was just killed have for ending. SettingError where the system has no such locks.
     """
+    if not CAN_LOCK:
+        raise SettingError(
+            f"{folder} cannot be locked, so that two commands might write into it at once: this needs Linux, macOS, "
+            "or Windows' Subsystem for Linux"
+        )
     handle, end = os.open(folder, os.O_RDONLY), time.monotonic() + patience
     try:
         while not _locked(handle):
@@ -31,8 +42,6 @@ def only_one(folder: Path, patience: float = 5.0) -> Iterator[int]:
 
 
 def _locked(handle: int) -> bool:
-    import fcntl  # here, since Windows does not have it: what locks nothing works there
-
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

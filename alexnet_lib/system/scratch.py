@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..errors import DataError
-from .locks import only_one
+from .locks import CAN_LOCK, only_one
 
 PREFIX = "alexnet-scratch-"
 YOUNG = 60.0  # seconds: a folder that another process may have made and not yet locked
@@ -23,11 +23,12 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        remove_abandoned()
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         self.path = Path(self._folder.name)
         self._lock = ExitStack()
-        self._lock.enter_context(only_one(self.path))
+        if CAN_LOCK:
+            remove_abandoned()
+            self._lock.enter_context(only_one(self.path))
 
     def close(self) -> None:
         """Remove the folder. What was mapped from files in it stays readable."""

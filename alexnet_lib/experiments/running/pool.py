@@ -189,7 +189,11 @@ def _clean_up(variants: Sequence[Variant], place: Workplace) -> None:
 
 @contextmanager
 def _hidden_from_ctrl_c() -> Iterator[None]:
-    """Processes started inside never see Ctrl-C, not even while they start: they inherit what is blocked here."""
+    """Processes started inside never see Ctrl-C, not even while they start: they inherit what is blocked here. On
+    Windows, which blocks nothing, they do."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
