@@ -22,6 +22,16 @@ def place(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
+def seconds(text: str) -> float:
+    """A time to wait, as far as the system can count it."""
+    try:
+        if 0 < (number := float(text)) <= 1e6:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text}: give seconds, above 0 and at most 1000000")
+
+
 def weights(text: str) -> str:
     """The name of published weights, or a path."""
     return text if text == "torchvision" else str(place(text))
@@ -176,7 +186,7 @@ def _add_two_gpus_parser(commands: argparse._SubParsersAction) -> None:
     add("--seed", type=int, default=0, help="of weights, images and masks (default: 0)")
     add("--check", action="store_true", help="compare with one device, in float64")
     add("--backend", choices=("nccl", "gloo"), help="default: nccl with two GPUs, else gloo")
-    add("--timeout", type=float, default=60.0, metavar="S", help="seconds to wait for the other process")
+    add("--timeout", type=seconds, default=60.0, metavar="S", help="seconds to wait for the other process")
 
 
 def add_data_parser(commands: argparse._SubParsersAction) -> None:
@@ -292,7 +302,7 @@ def _add_train_parser(commands: argparse._SubParsersAction) -> None:
     add("--log-every", type=int, default=50, metavar="N", help="steps between lines (default: 50)")
     add("--save-every", type=int, metavar="N", help="steps between checkpoints (default: 10 minutes)")
     add("--keep-every", type=int, metavar="N", help="passes between weights to keep (default: none)")
-    add("--timeout", type=float, default=120.0, metavar="S", help="seconds to wait for a process")
+    add("--timeout", type=seconds, default=120.0, metavar="S", help="seconds to wait for a process")
 
 
 def _add_evaluate_parser(commands: argparse._SubParsersAction) -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from ..errors import SettingError, TrainingError
+from ..errors import SettingError, TrainingError, check_counts
 from ..network.alexnet import AlexNet
 from ..network.config import VARIANTS
 from ..network.description import Description
@@ -26,9 +26,7 @@ TOLERANCE = 1e-10
 
 def run(args: argparse.Namespace) -> int:
     """Run one of the two processes to its end; process 0 prints."""
-    for option in ("batch", "steps", "timeout"):
-        if getattr(args, option) <= 0:
-            raise SettingError(f"--{option} {getattr(args, option)}: give a number above 0")
+    check_counts(args, "batch", "steps")
     if args.config not in VARIANTS:
         raise SettingError(f"--config {args.config!r} is not known; use one of {', '.join(VARIANTS)}")
     rank = join_pair(args.backend, args.timeout)

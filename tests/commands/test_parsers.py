@@ -77,6 +77,14 @@ def test_an_option_that_cannot_be_used_is_one_line_and_2(
     assert err.startswith(f"error: {said}") and err.count("\n") == 1 and out == ""
 
 
+@pytest.mark.parametrize("command", [["two-gpus"], ["train", "--data", "d", "--out", "o"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("time", ["0", "-1", "nan", "inf", "1e300", "soon"])
+def test_a_time_that_cannot_be_waited_is_refused(command: list[str], time: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parsers.parser().parse_args([*command, f"--timeout={time}"])
+    assert f"--timeout: {time}: give seconds, above 0" in capsys.readouterr().err
+
+
 EVERY_PATH = [
     ("data", "show", "--data=~{}"),
     ("data", "prepare-imagenet", "~{}/src", "--val-labels=~{}/labels", "~{}/dst"),

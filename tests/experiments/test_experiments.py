@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from alexnet_lib import experiments, records
 from alexnet_lib.errors import DataError, RecordError, SettingError
 from alexnet_lib.experiments import relu_vs_tanh
 from alexnet_lib.experiments.relu_vs_tanh import CONDITIONS, Plan, contenders_of, default_plans, narrowed
-from alexnet_lib.experiments.running import race
+from alexnet_lib.experiments.running import machine, race
 from alexnet_lib.experiments.running.machine import Call
 from alexnet_lib.experiments.running.race import Contender
 from alexnet_lib.network.nonlinearities import NONLINEARITIES
 from alexnet_lib.network.small.four_layers import SmallNetConfig
+from alexnet_lib.system.locks import only_one
 from alexnet_lib.training.fit import TrainSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_data_named")
@@ -166,6 +168,17 @@ def test_a_whole_tiny_race_is_recorded_once(tmp_path: Path, cifar_tree: Path, ca
     assert relu_vs_tanh.run(TINY, out=out, **settings) == []
     assert written.stat().st_mtime_ns == before
     assert f"all of it is recorded in {out / 'relu-vs-tanh'}" in capsys.readouterr().out
+
+
+def test_a_second_process_is_told_that_one_records_there(
+    tmp_path: Path, cifar_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "only_one", partial(only_one, patience=0))
+    folder = tmp_path / relu_vs_tanh.NAME
+    folder.mkdir()
+    with only_one(folder), pytest.raises(DataError, match=f"another process is at work in {folder}"):
+        relu_vs_tanh.run(TINY, out=tmp_path, data=str(cifar_tree), device="cpu", jobs=1)
+    assert list(folder.rglob("*.json")) == []
 
 
 def test_the_same_unit_trains_to_the_same_curve_in_any_process(tmp_path: Path, cifar_tree: Path) -> None:

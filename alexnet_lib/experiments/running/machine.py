@@ -21,6 +21,7 @@ from ... import records
 from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError, SettingError, TrainingError
 from ...system.devices import describe_device, keep_freed_memory, pick_device
+from ...system.locks import only_one
 from ...training.recipes import Recipe
 from ...training.run_folder import differences
 from ...training.speed import stepped
@@ -182,7 +183,7 @@ class Call:
         """Make the runs that are due, a record a variant after each; the paths that were written.
 
         KeyboardInterrupt, with all that was finished recorded, if it is stopped. TrainingError: a process is gone, or
-        the records cannot be written.
+        the records cannot be written. DataError: another process records there.
         """
         # Asked once, before the first run: the code may change on disk while the runs go on.
         circumstances = records.circumstances(describe_device(self.device), self.command)
@@ -195,7 +196,9 @@ class Call:
             after(one, outcome)
 
         try:
-            if not run_units(variants, place, self.jobs, write, work):
+            with only_one(writable(self.folder)):
+                everything = run_units(variants, place, self.jobs, write, work)
+            if not everything:
                 print("stopped; the same command goes on from here")
                 raise KeyboardInterrupt
         except OSError as error:
