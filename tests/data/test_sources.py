@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +17,7 @@ from imagenet_trees import CLASSES, add, counts, drawn, encoded, write_folders, 
 from alexnet_lib.__main__ import main
 from alexnet_lib.data.imagenet import preparation
 from alexnet_lib.data.imagenet.reader import PreparedImages
-from alexnet_lib.data.imagenet.sources import Source, find_source, part_of
+from alexnet_lib.data.imagenet.sources import Source, find_source, odd_class, part_of
 from alexnet_lib.errors import DataError, SettingError
 
 
@@ -299,3 +302,61 @@ def test_another_part_into_the_same_folder_is_refused(source: Path, tmp_path: Pa
 def test_parts_that_cannot_be(source: Path, options: dict, said: str) -> None:
     with pytest.raises(SettingError, match=said):
         part_of(find_source(source), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (os.fsdecode(b"caf\xe9"), r"class 'caf\\udce9' is not UTF-8"),
+        ("a\nb", r"class 'a\\nb' holds a control character"),
+        ("a\u2028b", "holds a control character"),
+        ("a\\b", "is no name of one folder"),
+    ],
+)
+def test_a_class_folder_whose_name_cannot_be_kept(folders: Path, tmp_path: Path, name: str, said: str) -> None:
+    for split in ("train", "val"):
+        (folders / split / CLASSES[1]).rename(folders / split / name)
+    with pytest.raises(DataError, match=f"{said}: rename it"):
+        preparation.prepare(folders, tmp_path / "set", side=16, jobs=1)
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "x" * 256, "x\0"])
+def test_a_name_that_leads_elsewhere_or_is_too_long_is_odd(name: str) -> None:
+    """Folders cannot be called so; tar files, lists of labels and edited files may name them so."""
+    assert odd_class(["n01", name]).startswith(f"class {name[:60]!r} ")
+    with pytest.raises(DataError, match="rename it"):
+        Source(Path("there"), "", ("n01", name), (None, None), {})
+    assert odd_class(["n01440764", "Großer Hund", "\U0001f415\u200d", "$x$"]) == ""
+
+
+def test_two_ways_to_write_one_name_are_refused_and_said_where_train_and_val_differ(folders: Path) -> None:
+    nfc, nfd = "caf\u00e9", "cafe\u0301"
+    (folders / "train" / CLASSES[0]).rename(folders / "train" / nfc)
+    (folders / "val" / CLASSES[0]).rename(folders / "val" / nfd)
+    alike = r"classes 'cafe\\u0301' and 'caf\\xe9' are one name, written in two ways"
+    with pytest.raises(DataError, match=f"do not hold the same classes: .*{alike}"):
+        find_source(folders)
+    shutil.rmtree(folders / "val")
+    (folders / "train" / CLASSES[1]).rename(folders / "train" / nfd)
+    with pytest.raises(DataError, match=alike):
+        find_source(folders)
+
+
+def test_a_folder_that_cannot_be_read_is_named(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir, closed = os.scandir, folders / "train" / CLASSES[1]
+
+    def denied(path: Path) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=rf"{CLASSES[1]} cannot be read \(Permission denied\): mend its permissions"):
+        find_source(folders)
+
+
+def test_a_single_class_is_refused_before_any_work(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"holds one class, {CLASSES[0]}: a network needs two to tell apart"):
+        preparation.prepare(source, tmp_path / "set", side=16, classes=1)
+    assert not (tmp_path / "set").exists()

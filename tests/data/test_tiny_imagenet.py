@@ -242,7 +242,7 @@ def test_a_folder_that_cannot_be_read_is_named(unpacked: Path, monkeypatch: pyte
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", denied)
-    with pytest.raises(DataError, match=f"{FOLDER} cannot be read .*Permission denied.*mend its permissions"):
+    with pytest.raises(DataError, match=f"{FOLDER}/train cannot be read .*Permission denied.*mend its permissions"):
         fetch(unpacked, b"")
 
 

@@ -59,10 +59,13 @@ def prepare(
 
     DataError: nothing to read, or not the layout expected; images that cannot be decoded, all named, after the pass
     (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
-    settings or versions; another process is at work in dst; the disk is full. SettingError: an option out of range.
+    settings or versions; a single class, or names of classes that no file can hold; another process is at work in dst;
+    the disk is full. SettingError: an option out of range.
     """
     _check(side, format, quality, resample, jobs, images_per_shard)  # before a source of a million files is listed
     source = src if isinstance(src, Source) else part_of(find_source(src, val_labels), classes, per_class)
+    if len(source.classes) < 2:
+        raise DataError(f"{source.folder} holds one class, {source.classes[0]}: a network needs two to tell apart")
     target = _target(Path(dst), source.folder)
     per_shard = images_per_shard or shard_size(max(len(entries) for entries in source.splits.values()))
     settings = Settings(side, resample, format, quality if format == "jpeg" else None, per_shard)

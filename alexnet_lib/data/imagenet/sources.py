@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -27,6 +28,33 @@ LAYOUTS = f"""expected one of
   the publisher's {TRAIN_TAR} and {VAL_TAR}, not unpacked
 where an image's name ends in {", ".join(SUFFIXES)} (upper or lower case)"""
 IN_ORDER = itemgetter(1, 0)  # of entries: by label, then by name
+LONGEST_NAME = 255  # bytes: what file systems take
+
+
+def odd_class(names: Sequence[str]) -> str:
+    """What is wrong with these class names, such as "class 'a\\nb' holds a control character"; "" if nothing is.
+
+    A name is part of paths, of lines that are printed, and of files in UTF-8. Two that differ in how Unicode writes an
+    accent look the same to a reader.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        if reason := _odd(name):
+            return f"class {name[:60]!r} {reason}"
+        if (other := seen.setdefault(unicodedata.normalize("NFC", name), name)) is not name:
+            return f"classes {other!a} and {name!a} are one name, written in two ways"
+    return ""
+
+
+def _odd(name: str) -> str:
+    kinds = {unicodedata.category(letter) for letter in name}
+    if "Cs" in kinds:
+        return "is not UTF-8"
+    if kinds & {"Cc", "Zl", "Zp"}:
+        return "holds a control character"
+    if name in ("", ".", "..") or "/" in name or "\\" in name:
+        return "is no name of one folder"
+    return "is too long" if len(name.encode()) > LONGEST_NAME else ""
 
 
 class Entry(NamedTuple):
@@ -43,13 +71,20 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """All images of a source by split, each in the order of classes, then of names; `words[i]` may be None."""
+    """All images of a source by split, each in the order of classes, then of names; `words[i]` may be None.
+
+    DataError: a class whose name cannot be stored, printed or told from another.
+    """
 
     folder: Path
     layout: str
     classes: tuple[str, ...]
     words: tuple[str | None, ...]
     splits: dict[str, list[Entry]]
+
+    def __post_init__(self) -> None:
+        if odd := odd_class(self.classes):
+            raise DataError(f"{self.folder}: {odd}: rename it")
 
     def digest(self) -> str:
         """Of classes, names and labels in their order; says nothing of the pixels (`fingerprint` watches those)."""
@@ -77,6 +112,15 @@ def read_bytes(folder: Path, entry: Entry) -> bytes:
 def find_source(src: str | os.PathLike, val_labels: str | os.PathLike | None = None) -> Source:
     """List the images under `src`. DataError says what is missing, in which file or folder, and what was expected."""
     folder = Path(src)
+    try:
+        return _listed(folder, val_labels)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or folder} cannot be read ({error.strerror}): mend its permissions"
+        ) from error
+
+
+def _listed(folder: Path, val_labels: str | os.PathLike | None) -> Source:
     if not folder.is_dir():
         hint = " (give the folder that holds the tar files)" if folder.is_file() else ""
         raise DataError(f"{folder} is not a folder{hint}: {LAYOUTS}")
@@ -145,7 +189,7 @@ def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
     if not classes:
         raise DataError(f"{folder / 'train'} holds no class folders: {LAYOUTS}")
     if (listed := folder / "wnids.txt").is_file():  # Tiny ImageNet's list, by which a broken copy is noticed
-        _check_same(classes, listed.read_text(encoding="utf-8-sig").split(), folder / "train", listed)
+        _check_same(classes, listed.read_text(encoding="utf-8-sig", errors="replace").split(), folder / "train", listed)
     splits = {"train": list(_class_entries(folder, "train", classes))}
     if not (val := folder / "val").is_dir():
         return classes, splits
@@ -161,7 +205,8 @@ def _check_same(classes: Sequence[str], others: Sequence[str], here: Path, there
     if odd := sorted(set(classes) ^ set(others)):
         more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
         only = here if odd[0] in classes else there
-        raise DataError(f"{here} and {there} do not hold the same classes: only {only} has {odd[0]}{more}")
+        how = f"; {why}" if (why := odd_class(odd)) else ""
+        raise DataError(f"{here} and {there} do not hold the same classes: only {only} has {odd[0]}{more}{how}")
 
 
 def _flat_val(folder: Path, classes: tuple[str, ...], val_labels: str | os.PathLike | None) -> list[Entry]:
