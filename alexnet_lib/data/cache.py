@@ -1,13 +1,13 @@
 """Decoded images kept in one file a split, so that a data set is decoded once and then loads in a moment.
 
 The file lies in `<data root>/.alexnet_cache/`, or, where that cannot be written, in the user's cache folder. It is
-safetensors; its metadata are a version, the fingerprint of the files it was made from, class names and checksum.
+safetensors; its metadata are a version, the fingerprint of the files it was made from, and the checksum, which is
+compared with what is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 import warnings
@@ -18,10 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ..system.files import READ_ONLY, atomic_path
+from .image_set import content_checksum
 
 VERSION = "1"
-# What one cache file holds: images uint8 (N, 3, H, W), labels int64 (N,), class names, checksum of both.
-Cached = tuple[torch.Tensor, torch.Tensor, tuple[str, ...], str]
+# What one cache file holds: images uint8 (N, 3, S, S), labels int64 (N,), checksum of both.
+Cached = tuple[torch.Tensor, torch.Tensor, str]
 
 
 def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
@@ -35,30 +36,35 @@ def cache_paths(root: Path, folder: Path, split: str) -> tuple[Path, Path]:
     )
 
 
-def read(root: Path, folder: Path, split: str, fingerprint: str) -> Cached | None:
-    """The cached split; None where there is none that was made from these very files, whole, by this version."""
-    found = (_read_file(path, fingerprint) for path in cache_paths(root, folder, split))
+def read(root: Path, folder: Path, split: str, fingerprint: str, size: int, classes: int) -> Cached | None:
+    """The cached split; None where there is none that was made from these very files, whole, by this version.
+
+    A damaged one is none: pixels or labels of another checksum, images of another size, a label that is no class.
+    """
+    found = (_read_file(path, fingerprint, size, classes) for path in cache_paths(root, folder, split))
     return next((cached for cached in found if cached is not None), None)
 
 
-def _read_file(path: Path, fingerprint: str) -> Cached | None:
+def _read_file(path: Path, fingerprint: str, size: int, classes: int) -> Cached | None:
     try:
         with safe_open(path, framework="pt") as file:
             meta = file.metadata() or {}
             if (meta.get("version"), meta.get("fingerprint")) != (VERSION, fingerprint):
                 return None
             images, labels = file.get_tensor("images"), file.get_tensor("labels")
-        cached = images, labels, tuple(json.loads(meta["classes"])), meta["checksum"]
-    except (OSError, SafetensorError, KeyError, ValueError):
+    except (OSError, SafetensorError):
         return None  # absent, cut short or not ours: decoded anew, and then replaced
-    sound = images.dtype == torch.uint8 and labels.dtype == torch.int64 and images.ndim == 4
-    return cached if sound and len(images) == len(labels) else None
+    if (images.dtype, images.shape, labels.dtype) != (torch.uint8, (*labels.shape, 3, size, size), torch.int64):
+        return None
+    checksum = content_checksum(images, labels)
+    sound = checksum == meta.get("checksum") and bool(((labels >= 0) & (labels < classes)).all())
+    return (images, labels, checksum) if sound else None
 
 
 def write(root: Path, folder: Path, split: str, fingerprint: str, cached: Cached) -> None:
     """Writes the cache file whole or not at all; one warning where no place takes it."""
-    images, labels, classes, checksum = cached
-    meta = {"version": VERSION, "fingerprint": fingerprint, "classes": json.dumps(classes), "checksum": checksum}
+    images, labels, checksum = cached
+    meta = {"version": VERSION, "fingerprint": fingerprint, "checksum": checksum}
     content = save({"images": images, "labels": labels}, meta)
     reasons = []
     for path in cache_paths(root, folder, split):

@@ -16,7 +16,7 @@ import torch
 from ..errors import DataError
 from . import cache
 from . import stand_in as drawn
-from .cifar10_files import Batches, ImageTree, find_cifar10
+from .cifar10_files import SIZE, Batches, ImageTree, find_cifar10
 from .image_set import ImageSet, content_checksum, data_root, given_root
 
 SPLITS = ("train", "test")
@@ -59,14 +59,14 @@ def load_cifar10(split: str = "train", data: str | os.PathLike | None = None, *,
     root = data_root(data)
     with _readable(found.folder):
         fingerprint = found.fingerprint(split)
-        cached = cache.read(root, found.folder, split, fingerprint)
+        cached = cache.read(root, found.folder, split, fingerprint, SIZE, len(found.classes))
         if cached is None:
-            images, labels, classes = found.decode(split)
-            cached = images, labels, classes, content_checksum(images, labels)
+            images, labels = found.decode(split)
+            cached = images, labels, content_checksum(images, labels)
             cache.write(root, found.folder, split, fingerprint, cached)
-        images, labels, classes, checksum = cached
+        images, labels, checksum = cached
         name = found.name(split, len(labels))
-        return ImageSet(images, labels, classes, name, split, found.source, checksum)
+        return ImageSet(images, labels, found.classes, name, split, found.source, checksum)
 
 
 @contextmanager

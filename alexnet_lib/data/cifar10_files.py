@@ -1,7 +1,7 @@
 """Two kinds of files that CIFAR-10 comes in, found and decoded: the publisher's batches and a tree of image files.
 
-`find_cifar10(root)` picks one; each kind says its `folder`, `source`, `fingerprint(split)` (changes when a file does)
-and `decode(split)` to images uint8 (N, 3, 32, 32), labels int64 (N,) and the class names.
+`find_cifar10(root)` picks one; each kind says its `folder`, `source`, `classes`, `fingerprint(split)` (changes when a
+file does) and `decode(split)` to images uint8 (N, 3, 32, 32) and labels int64 (N,).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 
 from ..errors import DataError
 from ..system.progress import progress
-from .imagenet.sources import folders_in, images_in
+from .imagenet.sources import folders_in, images_in, odd_class
 from .photographs import open_photograph
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -29,7 +29,7 @@ CIFAR10_COUNTS = {"train": 50_000, "test": 10_000}
 BATCHES_FOLDER = "cifar-10-batches-py"
 SIZE = 32
 
-Decoded = tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]
+Decoded = tuple[torch.Tensor, torch.Tensor]
 
 
 def _fingerprint(files: Iterable[tuple[str, os.stat_result]]) -> str:
@@ -88,6 +88,18 @@ class Batches:
                 raise DataError(f"{path} is missing: delete {self.folder} and fetch CIFAR-10 again")
         return files
 
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The names in batches.meta. DataError: it has none, or one that is no plain name."""
+        meta = self.folder / "batches.meta"
+        names = read_batch(meta).get(b"label_names")
+        if not isinstance(names, list) or not names:
+            raise DataError(f"{meta} names no classes (label_names): it is not CIFAR-10's batches.meta")
+        classes = tuple(os.fsdecode(name) if isinstance(name, bytes) else str(name) for name in names)
+        if odd := odd_class(classes):
+            raise DataError(f"{meta}: {odd}: delete {self.folder} and fetch CIFAR-10 again")
+        return classes
+
     def fingerprint(self, split: str) -> str:
         return _fingerprint((path.name, path.stat()) for path in self._files(split))
 
@@ -96,14 +108,11 @@ class Batches:
         return "CIFAR-10" if decoded == CIFAR10_COUNTS[split] else "part of CIFAR-10"
 
     def decode(self, split: str) -> Decoded:
-        meta, *files = self._files(split)
-        names = read_batch(meta).get(b"label_names")
-        if not isinstance(names, list) or not names:
-            raise DataError(f"{meta} names no classes (label_names): it is not CIFAR-10's batches.meta")
-        classes = tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names)
-        pixels, labels = zip(*(_arrays_of(read_batch(path), path, len(classes)) for path in files), strict=True)
-        images = torch.from_numpy(np.concatenate(pixels).reshape(-1, 3, SIZE, SIZE))
-        return images, torch.from_numpy(np.concatenate(labels)), classes
+        _, *files = self._files(split)
+        pixels, labels = zip(*(_arrays_of(read_batch(path), path, len(self.classes)) for path in files), strict=True)
+        return torch.from_numpy(np.concatenate(pixels).reshape(-1, 3, SIZE, SIZE)), torch.from_numpy(
+            np.concatenate(labels)
+        )
 
 
 def _arrays_of(batch: dict, path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +145,8 @@ class ImageTree:
             raise DataError(f"{self.folder / 'train'} holds no class folders: expected train/<class>/*.jpg or *.png")
         if odd := sorted(set(train) ^ set(test)):
             raise DataError(f"{self.folder}: train/ and test/ do not hold the same classes; only one has {odd[0]}")
+        if odd := odd_class(train):
+            raise DataError(f"{self.folder / 'train'}: {odd}: rename it")
         return train
 
     @cached_property
@@ -174,7 +185,7 @@ class ImageTree:
             for i, image in enumerate(progress(images, total=len(paths), desc=f"decoding {split}", unit="image")):
                 pixels[i] = image
         labels = torch.tensor([c for c, entries in enumerate(self.files[split]) for _ in entries], dtype=torch.int64)
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels, self.classes
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels
 
 
 def _class_images(folder: Path) -> list[os.DirEntry]:

@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from alexnet_lib.data import cache, cifar10_files
 from alexnet_lib.data.cifar10 import load_cifar10
+from alexnet_lib.data.image_set import content_checksum
 
 pytestmark = pytest.mark.usefixtures("closed_to_the_reader")
 
@@ -54,6 +57,44 @@ def test_damaged_cache_is_replaced(tree, monkeypatch, damage):
     assert path.stat().st_size == len(whole)
     decoded = count_decodes(monkeypatch)
     assert load_cifar10("train", tree).checksum == first.checksum and decoded == []
+
+
+def edited(images: torch.Tensor, labels: torch.Tensor, how: str) -> tuple[torch.Tensor, torch.Tensor]:
+    if how == "pixels":
+        images[3, :, 10:20] = 0
+    elif how.startswith("labels"):
+        labels += 90 if how == "labels too large" else -1
+    elif how == "another shape":
+        images = images.view(len(images), 3, 16, 64)
+    return images, labels
+
+
+@pytest.mark.parametrize("how", ["pixels", "labels too large", "labels below 0", "another shape", "no checksum"])
+def test_edited_cache_is_replaced(tree, how):
+    """Labels and shapes even where the checksum is that of what was edited."""
+    first = load_cifar10("train", tree)
+    with safe_open(cache_file(tree), "pt") as file:
+        meta, images, labels = file.metadata(), file.get_tensor("images"), file.get_tensor("labels")
+    images, labels = edited(images, labels, how)
+    if how == "no checksum":
+        del meta["checksum"]
+    elif how != "pixels":
+        meta["checksum"] = content_checksum(images, labels)
+    save_file({"images": images, "labels": labels}, cache_file(tree), meta)
+    again = load_cifar10("train", tree)
+    assert torch.equal(again.images, first.images) and torch.equal(again.labels, first.labels)
+    assert again.provenance() == first.provenance()
+    with safe_open(cache_file(tree), "pt") as file:
+        assert torch.equal(file.get_tensor("images"), first.images)
+
+
+def test_names_of_classes_come_from_the_files_and_not_from_the_cache(tree):
+    first = load_cifar10("train", tree)
+    with safe_open(cache_file(tree), "pt") as file:
+        meta, tensors = file.metadata(), {name: file.get_tensor(name) for name in ("images", "labels")}
+    for named in ('["../../x"]', "5"):
+        save_file(tensors, cache_file(tree), meta | {"classes": named})
+        assert load_cifar10("train", tree).classes == first.classes
 
 
 def fail_with(monkeypatch, number: int, under: Path) -> None:

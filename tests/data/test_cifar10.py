@@ -193,6 +193,19 @@ def test_bad_batch_is_refused_and_named(tmp_path, content, said):
     assert not Path("/tmp/alexnet_lib_was_here").exists()
 
 
+@pytest.mark.parametrize("name", [b"../../x", b"caf\xe9", b"a\nb"])
+def test_a_class_that_is_no_plain_name_is_refused(tmp_path, tree, name):
+    folder = write_batches(tmp_path / "cifar-10-batches-py", np.zeros((5, 3, 32, 32), np.uint8), [0, 1, 2, 3, 4])
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [b"cat", name]}))
+    with pytest.raises(DataError, match="batches.meta: class .*fetch CIFAR-10 again"):
+        load_cifar10("train", tmp_path)
+    if b"/" not in name:
+        for split in ("train", "test"):
+            (tree / "photos" / split / "ship").rename(os.path.join(tree, "photos", split, os.fsdecode(name)))
+        with pytest.raises(DataError, match="photos/train: class .*rename it"):
+            load_cifar10("train", tree / "photos")
+
+
 def test_missing_batch_is_named(tmp_path):
     folder = write_batches(tmp_path / "cifar-10-batches-py", np.zeros((5, 3, 32, 32), np.uint8), [0, 1, 2, 3, 4])
     (folder / "data_batch_2").unlink()
