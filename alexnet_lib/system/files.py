@@ -1,8 +1,10 @@
-"""Writing files so that nothing is ever half written: first beside the target under a temporary name, then renamed."""
+"""Writing files so that nothing is ever half written: first beside the target under a temporary name, then renamed. And
+reading them so that one that is damaged, or was edited, is named."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import secrets
@@ -10,6 +12,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from ..errors import DataError, SettingError, first_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # numbers of an OSError
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -55,6 +62,33 @@ def write_text(target: Path, text: str) -> None:
     """Write `text` to `target` as UTF-8, all of it or nothing."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+# What reading a file raises that is cut short, damaged, or not what we wrote.
+_UNREADABLE = (OSError, SafetensorError, SettingError, ArithmeticError, AttributeError, LookupError, RecursionError)
+_UNREADABLE += (TypeError, ValueError)
+
+
+@contextmanager
+def naming(path: Path, mend: str) -> Iterator[None]:
+    """DataError that names a file of ours and says how to `mend` it, where the block fails on what the file holds."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        said = f"it says nothing of {error}" if isinstance(error, KeyError) else first_line(error)
+        raise DataError(f"{path} cannot be read ({said}): {mend}") from error
+
+
+def json_object(content: str | bytes) -> dict[str, Any]:
+    """A JSON object, as we write them. ValueError: it is something else, no JSON, or has NaN or Infinity in it."""
+    found = json.loads(content, parse_constant=_no_number)
+    if not isinstance(found, dict):
+        raise ValueError(f"it is a {type(found).__name__}, not an object of names and values")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 DRAWN = "alexnet_lib"  # what PNG files of our commands have in their field Software

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from imagenet_trees import CLASSES, contents, drawn, encoded, slowly, write_folders
+from safetensors.torch import load_file, save_file
 from torchvision.io import decode_jpeg
 
 from alexnet_lib import __main__ as command_line
@@ -202,7 +205,7 @@ def test_damage_is_noticed(folders: Path, tmp_path: Path) -> None:
     PreparedImages(tmp_path / "set").verify()
     content[1000] ^= 1
     shard.write_bytes(content)
-    with pytest.raises(DataError, match=r"00000\.raw is damaged"):
+    with pytest.raises(DataError, match=r"00000\.raw cannot be read \(its checksum is not"):
         PreparedImages(tmp_path / "set").verify()
     shard.write_bytes(content[:-1])
     with pytest.raises(DataError, match=r"00000\.raw has 124,415 bytes, not 124,416"):
@@ -215,6 +218,120 @@ def test_damage_is_noticed(folders: Path, tmp_path: Path) -> None:
     (tmp_path / "set" / "statistics.safetensors").write_bytes(b"no")
     with pytest.raises(DataError, match=r"statistics\.safetensors cannot be read"):
         _ = PreparedImages(tmp_path / "set", "val").mean_image
+
+
+@pytest.fixture(scope="module")
+def sets(folders: Path, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By format; and of another side. In shards of 4 images. Not to be changed."""
+    root = tmp_path_factory.mktemp("sets")
+    preparation.prepare(folders, root / "jpeg", side=SIDE, jobs=1, images_per_shard=4, format="jpeg")
+    preparation.prepare(folders, root / "small", side=8, jobs=1)
+    return {"raw": prepared, "jpeg": root / "jpeg", "small": root / "small"}
+
+
+def read_all(folder: Path) -> None:
+    images = PreparedImages(folder)
+    _ = images.labels, images.mean_image, images.images(range(len(images)))
+
+
+def set_to(path: Path, keys: tuple[str | int, ...], value: object) -> None:
+    """Set an entry of a JSON file; with the value `set_to` itself, take it out."""
+    content = inner = json.loads(path.read_text())
+    for key in keys[:-1]:
+        inner = inner[key]
+    if value is set_to:
+        del inner[keys[-1]]
+    else:
+        inner[keys[-1]] = value
+    path.write_text(json.dumps(content))
+
+
+SHARD = ("splits", "train", "shards", 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "keys", "value", "said"),
+    [
+        *(("raw", "index.json", (key,), set_to, f"nothing of '{key}'") for key in ("settings", "splits", "classes")),
+        ("raw", "index.json", ("settings",), [], "list indices"),
+        ("raw", "index.json", ("settings", "side"), SIDE - 7, f"not of images of side {SIDE - 7}"),
+        ("raw", "index.json", ("settings", "format"), "png", "nothing of 'png'"),
+        ("raw", "index.json", ("classes", 1, "name"), "../../x", "class '../../x' is no name of one folder"),
+        ("raw", "index.json", ("classes", 1, "train"), 5, "train images of its shards and of its classes are not 18"),
+        ("raw", "index.json", (*SHARD, "file"), "../00001.raw", "train shard 1 would be ../00001.raw"),
+        ("raw", "index.json", (*SHARD, "crc32"), "x", "are not whole numbers"),
+        ("raw", "index.json", ("statistics", "deviation_around_mean_image"), float("nan"), "NaN is no number"),
+        ("raw", "index.json", ("statistics", "mean", 0), 1.0, "it is not of the images of index.json"),
+        ("raw", "train/00001.json", ("labels",), [1, 1, 2, 2], "its checksum is not the index's"),
+        ("jpeg", "index.json", ("settings", "side"), 2 * SIDE, "where index.json has side"),
+    ],
+)
+def test_an_edited_set_is_refused_by_the_name_of_the_file(
+    sets: dict[str, Path], tmp_path: Path, kind: str, file: str, keys: tuple, value: object, said: str
+) -> None:
+    edited = shutil.copytree(sets[kind], tmp_path / "set")
+    read_all(edited)
+    set_to(edited / file, keys, value)
+    wanted = rf"^\S+/set/\S+ cannot be read \([^\n]*{re.escape(said)}[^\n]*: copy it again, or delete"
+    with pytest.raises(DataError, match=wanted):
+        read_all(edited)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (("labels",), [1, 1, 1, 9], "1 to 9 are not all from 0 to 2"),
+        (("labels",), [0, 0, 1], "3 labels and 4 names for 4 images"),
+        (("labels",), [0, 0, 1, "1"], "are not whole numbers"),
+        (("labels",), [1, 1, 2, 2], r"the labels in .*train/\*.json are not those that index.json counts"),
+        (("labels",), set_to, "it says nothing of 'labels'"),
+        (("crc32",), 1, "it is of another shard"),
+        (("offsets",), [0, 1], "its offsets are not of the shard"),
+        (("offsets", 1), 10**9, "are not all from 0 to"),
+    ],
+)
+def test_a_set_prepared_before_notes_had_checksums_is_checked_by_counts(
+    sets: dict[str, Path], tmp_path: Path, keys: tuple, value: object, said: str
+) -> None:
+    edited = shutil.copytree(sets["jpeg"], tmp_path / "set")
+    for shard in range(5):
+        set_to(edited / "index.json", ("splits", "train", "shards", shard, "note_crc32"), set_to)
+    read_all(edited)
+    set_to(edited / "train" / "00001.json", keys, value)
+    with pytest.raises(DataError, match=said):
+        read_all(edited)
+
+
+@pytest.mark.parametrize("file", ["index.json", "train/00001.json"])
+def test_preparing_again_what_was_edited(sets: dict[str, Path], folders: Path, tmp_path: Path, file: str) -> None:
+    edited = shutil.copytree(sets["raw"], tmp_path / "set")
+    set_to(edited / file, ("settings" if file == "index.json" else "source_fingerprint",), set_to)
+    with pytest.raises(DataError, match=f"{file} cannot be read"):
+        preparation.prepare(folders, edited, side=SIDE, jobs=1, images_per_shard=4)
+
+
+def test_a_shard_is_compared_with_its_checksum_when_it_is_first_read(sets: dict[str, Path], tmp_path: Path) -> None:
+    edited = shutil.copytree(sets["raw"], tmp_path / "set")
+    content = bytearray((edited / "train" / "00001.raw").read_bytes())
+    content[5000:9000] = bytes(4000)
+    (edited / "train" / "00001.raw").write_bytes(content)
+    images = PreparedImages(edited)
+    images.images([0, 8])
+    with pytest.raises(DataError, match=r"train/00001\.raw cannot be read \(its checksum is not the index's\)"):
+        images.images([4])
+
+
+def test_statistics_of_another_set_are_refused(sets: dict[str, Path], tmp_path: Path) -> None:
+    edited = shutil.copytree(sets["raw"], tmp_path / "set")
+    path, other = edited / "statistics.safetensors", edited / "other"
+    shutil.copy(sets["small"] / path.name, path)
+    with pytest.raises(DataError, match=r"statistics.safetensors cannot be read \(it is of images of \(3, 8, 8\)"):
+        _ = PreparedImages(edited).mean_image
+    found = load_file(sets["raw"] / path.name)
+    save_file(found | {"mean_image": found["mean_image"] + 1}, other)
+    other.rename(path)
+    with pytest.raises(DataError, match="it is not of the images of index.json"):
+        _ = PreparedImages(edited).color_pca
 
 
 def test_what_cannot_be_read_as_a_prepared_set(tmp_path: Path, folders: Path) -> None:

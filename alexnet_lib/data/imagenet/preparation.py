@@ -19,19 +19,18 @@ from PIL import features
 from safetensors.numpy import load_file
 
 from ...errors import DataError, SettingError
-from ...system.files import FULL, clear_left_overs, write_text
+from ...system.files import FULL, clear_left_overs, naming, write_text
 from ...system.locks import only_one
 from ...system.progress import progress
 from . import store
 from .decode import RESAMPLES
 from .pixel_statistics import PixelSums, add_totals, statistics
 from .sources import Source, find_source, fingerprint, part_of
-from .store import ENDINGS, INDEX, STATISTICS, UNFINISHED, Settings, Shard, kind_of, read_json
+from .store import ENDINGS, INDEX, SMALL, STATISTICS, UNFINISHED, Settings, Shard, kind_of, read_json
 from .workers import cores, write_shards
 
 PLAN = f"{UNFINISHED}/plan.json"
 PATIENCE = 5.0  # seconds until another process at work is an error
-SMALL = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")  # of the statistics, in the index too
 
 
 def prepare(
@@ -158,8 +157,9 @@ class _Preparation:
         """The shards to be written. Checks that those that are done were begun with this plan, and writes the plan."""
         plan, now, verify = self.target / PLAN, store.boot(), False
         if plan.is_file():
-            begun = read_json(plan)
-            self._compare(begun)
+            begun = read_json(plan, self.target)
+            with naming(plan, store.again(self.target)):
+                self._compare(begun)
             verify = begun.get("boot") != now
         clear_left_overs(self.target, f"{re.escape(INDEX)}|{re.escape(STATISTICS)}")
         clear_left_overs(plan.parent, r"plan\.json|[\w-]+-\d{5}\.safetensors")
@@ -218,10 +218,12 @@ class _Preparation:
 
     def finished(self) -> dict[str, Any]:
         """The index of a set that is complete, if it is this one."""
-        index = read_json(self.target / INDEX)
+        index = store.read_index(self.target)
         self._compare({**{key: index.get(key) for key in self.plan}, "decoder": self.plan["decoder"]})
         for shard in self.shards:
-            note = read_json(shard.note)
+            with naming(self.target / INDEX, store.again(self.target)):
+                stored = index["splits"][shard.split]["shards"][shard.number]
+            note = store.read_note(self.target, index, stored)
             self._check_unchanged(shard, note)
             if not shard.file.is_file() or shard.file.stat().st_size != note["bytes"]:
                 raise DataError(f"{shard.file} is missing or cut short: delete {self.target} and prepare it anew")
@@ -271,13 +273,14 @@ class _Preparation:
 
     def _summary(self, split: str) -> tuple[dict[str, Any], list[int]]:
         """What the index says of a split; and its images by class."""
-        notes = [(shard, read_json(shard.note)) for shard in self.shards if shard.split == split]
+        notes = [(shard, read_json(shard.note, self.target)) for shard in self.shards if shard.split == split]
         labels = Counter(label for _, note in notes for label in note["labels"])
         images, size, turned = (sum(note[key] for _, note in notes) for key in ("images", "bytes", "exif_turned"))
         shards = [
             {
                 "file": shard.file.relative_to(self.target).as_posix(),
                 **{key: note[key] for key in ("images", "bytes", "crc32")},
+                "note_crc32": store.file_crc32(shard.note),
             }
             for shard, note in notes
         ]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ...augment import PixelScale
 from ...augment.color_pca import ColorPCA
 from ...errors import DataError, SettingError
-from .store import INDEX, KIND, VERSION, file_crc32, read_json
+from ...system.files import naming
+from ...system.progress import progress
+from .store import DAMAGED, INDEX, SMALL, STATISTICS, again, file_crc32, read_index, read_note
 
 
 class PreparedImages:
@@ -28,18 +33,19 @@ class PreparedImages:
     0-255 scale: .mean_image float32 (3, side, side), .mean and .deviation float64 (3,), .color_pca (for
     augment's PCALighting), .pixel_scale().
 
-    DataError: not a prepared folder, not finished, of another format version, without this split, or with a shard
-    missing or cut short.
+    DataError: not a prepared folder, not finished, of another format version, without this split; or a file is missing,
+    damaged or of another set. A shard's checksum is compared when it is first read.
     """
 
     def __init__(self, folder: str | os.PathLike, split: str = "train"):
         self.folder, self.split = Path(folder), split
-        self.index = _read_index(self.folder)
+        self.index = read_index(self.folder)
         if split not in self.index["splits"]:
             there = ", ".join(self.index["splits"])
             raise DataError(f"{folder} holds no {split} images, only {there}: prepare them from a source with both")
         self.side: int = self.index["settings"]["side"]
         self.format: str = self.index["settings"]["format"]
+        self._again = again(self.folder)
         self.classes = tuple(entry["name"] for entry in self.index["classes"])
         self.words = tuple(entry["words"] for entry in self.index["classes"])
         self._shards = self.index["splits"][split]["shards"]
@@ -48,7 +54,7 @@ class PreparedImages:
             found = path.stat().st_size if path.is_file() else None
             if found != size:
                 state = "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
-                raise DataError(f"{path} {state}: copy it again, or delete {self.folder} and prepare it anew")
+                raise DataError(f"{path} {state}: {self._again}")
         self._maps: list[np.ndarray | None] = [None] * len(self._shards)
 
     def __len__(self) -> int:
@@ -56,11 +62,16 @@ class PreparedImages:
 
     @cached_property
     def _notes(self) -> list[dict]:
-        return [read_json((self.folder / shard["file"]).with_suffix(".json")) for shard in self._shards]
+        return [read_note(self.folder, self.index, shard) for shard in self._shards]
 
     @cached_property
     def labels(self) -> torch.Tensor:
-        return torch.tensor([label for note in self._notes for label in note["labels"]], dtype=torch.int64)
+        labels = torch.tensor([label for note in self._notes for label in note["labels"]], dtype=torch.int64)
+        counts = [entry[self.split] for entry in self.index["classes"]]
+        if labels.bincount(minlength=len(counts)).tolist() != counts:
+            notes = self.folder / self.split / "*.json"
+            raise DataError(f"the labels in {notes} are not those that {INDEX} counts: {self._again}")
+        return labels
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -75,8 +86,12 @@ class PreparedImages:
         for row, (shard, place) in zip(pixels, self._places(numbers), strict=True):
             if self.format == "raw":
                 row[:] = self._map(shard)[place]
-            else:
-                row[:] = np.asarray(Image.open(io.BytesIO(self._jpeg(shard, place))))
+                continue
+            with naming(self.folder / self._shards[shard]["file"], self._again):
+                image = Image.open(io.BytesIO(self._jpeg(shard, place)))
+                if image.size != (self.side, self.side):
+                    raise ValueError(f"an image of {image.size}, where {INDEX} has side {self.side}")
+                row[:] = np.asarray(image)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def encoded(self, numbers: Sequence[int] | torch.Tensor) -> list[torch.Tensor]:
@@ -101,10 +116,15 @@ class PreparedImages:
 
     def _map(self, number: int) -> np.ndarray:
         if self._maps[number] is None:
-            shape = (self._shards[number]["images"], self.side, self.side, 3) if self.format == "raw" else None
-            path = self.folder / self._shards[number]["file"]
-            # As a plain array: indexing a memmap costs several times more a look.
-            self._maps[number] = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
+            shard = self._shards[number]
+            path = self.folder / shard["file"]
+            with naming(path, self._again):
+                # As a plain array: indexing a memmap costs several times more a look.
+                mapped = np.asarray(np.memmap(path, np.uint8, "r"))
+                if zlib.crc32(mapped) != shard["crc32"]:
+                    raise ValueError(DAMAGED)
+            raw = self.format == "raw"
+            self._maps[number] = mapped.reshape(-1, self.side, self.side, 3) if raw else mapped
         return self._maps[number]
 
     def _jpeg(self, shard: int, place: int) -> np.ndarray:
@@ -113,11 +133,16 @@ class PreparedImages:
 
     @cached_property
     def _statistics(self) -> dict[str, torch.Tensor]:
-        path = self.folder / self.index["statistics"]["file"]
-        try:
-            return load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"{path} cannot be read ({error}): prepare {self.folder} anew") from error
+        path, noted = self.folder / STATISTICS, self.index["statistics"]
+        with naming(path, self._again):
+            found = load_file(path)
+            sums = found["pixel_sums"]
+            if sums.shape != (3, self.side, self.side):
+                raise ValueError(f"it is of images of {tuple(sums.shape)}, where {INDEX} has side {self.side}")
+            alike = torch.equal(found["mean_image"], (sums.double() / noted["images"]).float())
+            if not alike or any(found[name].tolist() != noted[name] for name in SMALL):
+                raise ValueError(f"it is not of the images of {INDEX}")
+        return found
 
     mean_image = property(lambda self: self._statistics["mean_image"])
     mean = property(lambda self: self._statistics["mean"])
@@ -133,24 +158,22 @@ class PreparedImages:
         if pixels not in ("0-255", "unit"):
             raise SettingError(f"pixels {pixels!r} is not known; use 0-255 or unit")
         around = self.index["statistics"]["deviation_around_mean_image"]
+        if pixels == "unit" and around <= 0:
+            raise SettingError(f"all images of {self.folder} are alike: there is no deviation to divide by")
         return PixelScale(self.mean_image, around if pixels == "unit" else 1.0)
 
     def verify(self) -> None:
-        """Read every shard and compare its checksum (minutes for ImageNet). DataError names the first that differs."""
-        for shard in self._shards:
-            if file_crc32(path := self.folder / shard["file"]) != shard["crc32"]:
-                again = f"Delete {self.folder} and prepare it anew"
-                raise DataError(f"{path} is damaged: its checksum is not the index's. {again}")
+        """Read every file of this split, with a bar (minutes for ImageNet). DataError names the first that differs from
+        what was prepared."""
+        _ = self.labels, self._statistics
+        for shard in progress(self._shards, desc=f"checking {self.split}", unit="shard"):
+            with naming(path := self.folder / shard["file"], self._again):
+                if file_crc32(path) != shard["crc32"]:
+                    raise ValueError(DAMAGED)
 
-
-def _read_index(folder: Path) -> dict:
-    if not (folder / INDEX).is_file():
-        unfinished = "was not finished" if (folder / "unfinished").is_dir() else f"holds no {INDEX}"
-        raise DataError(f"{folder} {unfinished}: run python -m alexnet_lib data prepare-imagenet SRC {folder}")
-    index = read_json(folder / INDEX)
-    if index.get("kind") != KIND:
-        raise DataError(f"{folder / INDEX} is not of prepared images: give a folder that prepare-imagenet made")
-    if index.get("version") != VERSION:
-        version = index.get("version")
-        raise DataError(f"{folder} is of format version {version}, this library reads {VERSION}: prepare it anew")
-    return index
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What tells these pixels from others of the same names: how they are stored, and a checksum of all shards'."""
+        crcs = {split: [shard["crc32"] for shard in found["shards"]] for split, found in self.index["splits"].items()}
+        how = {name: self.index["settings"][name] for name in ("format", "resample", "quality")}
+        return how | {"checksum": hashlib.sha256(json.dumps(crcs, sort_keys=True).encode()).hexdigest()[:16]}

@@ -1,6 +1,6 @@
 """The files of a prepared set, and writing one shard of it: what a worker process does, without PyTorch.
 
-    index.json                 settings, classes, counts, shards with checksums, statistics; written last
+    index.json                 settings, classes, counts, shards and notes with checksums, statistics; written last
     statistics.safetensors     mean_image, mean, deviation, covariance, eigenvalues, eigenvectors, pixel_sums
     train/00000.raw            images one after another, uint8 (side, side, 3) each, rows of RGB; or 00000.jpegs
     train/00000.json           names and labels of its images, checksum, (JPEG) where each begins, what was left out
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -29,15 +30,18 @@ from PIL import Image
 from safetensors.numpy import save
 
 from ...errors import DataError
-from ...system.files import atomic_path
+from ...system.files import atomic_path, json_object, naming
 from .decode import BadImage, square
 from .pixel_statistics import PixelSums, Statistics
-from .sources import Entry, fingerprint, read_bytes
+from .sources import Entry, fingerprint, odd_class, read_bytes
 
 KIND = "alexnet_lib prepared images"
 VERSION = 1  # of these files; another version is refused
 INDEX, STATISTICS, UNFINISHED = "index.json", "statistics.safetensors", "unfinished"
+DAMAGED = "its checksum is not the index's"
 ENDINGS = {"raw": ".raw", "jpeg": ".jpegs"}
+SMALL = ("mean", "deviation", "covariance", "eigenvalues", "eigenvectors")  # of the statistics, in the index too
+NOTED = {"images", "bytes", "crc32", "names", "labels", "exif_turned", "bad", "source_fingerprint"}  # in every note
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ class Shard:
         """The note of this shard where it is done, with its file of the size it says (`verify`: and of that checksum),
         and its sums; else None."""
         try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
-            whole = self.file.stat().st_size == note["bytes"]
+            note = json_object(self.note.read_bytes())
+            whole = note.keys() >= NOTED and self.file.stat().st_size == note["bytes"]
             if whole and self.split == "train":
                 whole = zlib.crc32(self.sums.read_bytes()) == note["sums_crc32"]
             if whole and verify:
@@ -167,12 +171,96 @@ def boot() -> str:
     return path.read_text().strip() if path.is_file() else ""
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """DataError names a file that is not there or not JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): delete {path.parent} and prepare it anew") from error
+def again(folder: Path) -> str:
+    """What to do where a prepared set is damaged."""
+    return f"copy it again, or delete {folder} and prepare it anew"
+
+
+def read_json(path: Path, folder: Path) -> dict[str, Any]:
+    """A JSON file of the prepared set in `folder`. DataError names one that is not there or not as we write them."""
+    with naming(path, again(folder)):
+        return json_object(path.read_bytes())
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """index.json of a prepared set. DataError: there is none, it is of another version, or its parts do not fit."""
+    path = folder / INDEX
+    if not path.is_file():
+        unfinished = "was not finished" if (folder / UNFINISHED).is_dir() else f"holds no {INDEX}"
+        raise DataError(f"{folder} {unfinished}: run python -m alexnet_lib data prepare-imagenet SRC {folder}")
+    index = read_json(path, folder)
+    if index.get("kind") != KIND:
+        raise DataError(f"{path} is not of prepared images: give a folder that prepare-imagenet made")
+    if index.get("version") != VERSION:
+        version = index.get("version")
+        raise DataError(f"{folder} is of format version {version}, this library reads {VERSION}: prepare it anew")
+    with naming(path, again(folder)):
+        _check_index(index)
+    return index
+
+
+def _check_index(index: dict[str, Any]) -> None:
+    """KeyError, TypeError or ValueError says what is missing in an index, or does not fit the rest of it."""
+    settings, classes, found = index["settings"], index["classes"], index["statistics"]
+    (side,), ending = whole_numbers([settings["side"]], 1), ENDINGS[settings["format"]]
+    names = [entry["name"] for entry in classes]
+    texts = [settings["resample"], index["source"]["digest"], *names, *(entry["words"] or "" for entry in classes)]
+    if odd := [text for text in texts if not isinstance(text, str)]:
+        raise ValueError(f"{odd[0]} is no text")
+    if odd := odd_class(names):
+        raise ValueError(odd)
+    for split, summary in index["splits"].items():
+        counts = whole_numbers([entry[split] for entry in classes])
+        images, sizes, _ = (
+            whole_numbers([shard[key] for shard in summary["shards"]]) for key in ("images", "bytes", "crc32")
+        )
+        for number, shard in enumerate(summary["shards"]):
+            if shard["file"] != f"{split}/{number:05}{ending}":
+                raise ValueError(f"{split} shard {number} would be {shard['file']}")
+        if ending == ".raw" and (sizes != images * side * side * 3).any():
+            raise ValueError(f"the bytes of its {split} shards are not of images of side {side}")
+        if not summary["images"] == images.sum() == counts.sum():
+            raise ValueError(f"the {split} images of its shards and of its classes are not {summary['images']}")
+    if found["file"] != STATISTICS or found["images"] != index["splits"]["train"]["images"]:
+        raise ValueError("the statistics are of other images")
+    if not all(np.isfinite(np.asarray(found[name], float)).all() for name in (*SMALL, "deviation_around_mean_image")):
+        raise ValueError("the statistics are not numbers")
+
+
+def whole_numbers(found: Sequence[int], least: int = 0, most: float = math.inf) -> np.ndarray:
+    """Them, int64. ValueError: something else, or one that is not from `least` to `most`."""
+    numbers = np.asarray(found)
+    if numbers.size and (numbers.ndim != 1 or numbers.dtype.kind != "i"):
+        raise ValueError(f"{str(found)[:60]} are not whole numbers")
+    if numbers.size and not least <= numbers.min() <= numbers.max() <= most:
+        raise ValueError(f"{numbers.min()} to {numbers.max()} are not all from {least} to {most}")
+    return numbers.astype(np.int64)
+
+
+def read_note(folder: Path, index: dict[str, Any], shard: dict[str, Any]) -> dict[str, Any]:
+    """The note of one of the index's shards. DataError names it if it is not the one that was written with the shard.
+
+    Sets that were prepared before notes had checksums in the index are compared by counts and ranges alone.
+    """
+    path = (folder / shard["file"]).with_suffix(".json")
+    with naming(path, again(folder)):
+        content = path.read_bytes()
+        note = json_object(content)
+        if shard.get("note_crc32") not in (None, zlib.crc32(content)):
+            raise ValueError(DAMAGED)
+        if missing := NOTED - note.keys():
+            raise KeyError(min(missing))
+        if any(note[key] != shard[key] for key in ("images", "bytes", "crc32")):
+            raise ValueError("it is of another shard")
+        labels = whole_numbers(note["labels"], 0, len(index["classes"]) - 1)
+        if not len(labels) == len(note["names"]) == shard["images"]:
+            raise ValueError(f"{len(labels)} labels and {len(note['names'])} names for {shard['images']} images")
+        if index["settings"]["format"] == "jpeg":
+            offsets = whole_numbers(note["offsets"], 0, shard["bytes"])
+            ends = len(offsets) == len(labels) + 1 and (offsets[0], offsets[-1]) == (0, shard["bytes"])
+            if not ends or (np.diff(offsets) <= 0).any():
+                raise ValueError("its offsets are not of the shard")
+    return note
 
 
 def kind_of(path: Path) -> str | None:
