@@ -1,4 +1,5 @@
-"""The command line's `data` part: `fetch` downloads, `show` says what is there, `prepare-imagenet` prepares."""
+"""The command line's `data` part: `fetch` downloads, `show` says what is there, `prepare-imagenet` prepares, `verify`
+compares what was prepared with its checksums."""
 
 from __future__ import annotations
 
@@ -106,3 +107,15 @@ def _print_split(split: str, summary: dict, by_class: list[int]) -> None:
         print(f"  {summary['exif_turned']:,} ask in their EXIF to be turned, and are not (as in 2012)")
     for image in summary["skipped"]:
         print(f"  left out: {image['name']}: {image['reason']}")
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Read all of a prepared set; 0 where every file of it is as it was prepared, else DataError names one."""
+    from ..data.imagenet.reader import PreparedImages
+    from ..data.imagenet.store import read_index
+
+    for split in read_index(args.folder)["splits"]:
+        images = PreparedImages(args.folder, split)
+        images.verify()
+        print(f"{split}: {len(images):,} images of {len(images.classes):,} classes, as they were prepared")
+    return 0

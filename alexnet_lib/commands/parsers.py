@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..bench import DTYPES
 from ..errors import check_counts
-from .data import run_fetch, run_prepare, run_show
+from .data import run_fetch, run_prepare, run_show, run_verify
 
 NAMES = ("cifar10", "tiny-imagenet")  # of fetch.ARCHIVES, which is imported on running
 
@@ -190,10 +190,10 @@ def _add_two_gpus_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def add_data_parser(commands: argparse._SubParsersAction) -> None:
-    """`data fetch NAME`, `data show` and `data prepare-imagenet`."""
-    about = "fetch the data, show what is there, or prepare ImageNet"
+    """`data fetch NAME`, `data show`, `data prepare-imagenet` and `data verify`."""
+    about = "fetch the data, show what is there, prepare ImageNet, or verify what was prepared"
     kinds = commands.add_parser("data", help=about, description=about).add_subparsers(
-        title="commands", required=True, metavar="{fetch,show,prepare-imagenet}"
+        title="commands", required=True, metavar="{fetch,show,prepare-imagenet,verify}"
     )
     about = (
         "download a data set from its publisher, once (CIFAR-10: 170 MB; Tiny ImageNet: 248 MB); does nothing if "
@@ -248,6 +248,10 @@ def add_data_parser(commands: argparse._SubParsersAction) -> None:
     add("--per-class", type=int, metavar="N", help="at most so many training images of each class")
     add("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     add("--skip-bad", action="store_true", help="leave out images that cannot be decoded")
+    about = "read all of a prepared set, and compare every file with what was prepared (minutes for ImageNet)"
+    _command(kinds, "verify", run_verify, about)(
+        "folder", type=place, metavar="FOLDER", help="a folder that data prepare-imagenet made"
+    )
 
 
 def _classes(text: str) -> int | list[str]:

@@ -1,7 +1,8 @@
-"""python -m alexnet_lib data show: photographs, Tiny ImageNet and prepared images, there or missing."""
+"""python -m alexnet_lib data show: photographs, Tiny ImageNet and prepared images, there or missing; and verify."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,3 +67,20 @@ def test_only_the_published_numbers_are_called_tiny_imagenet(tiny: Path) -> None
     whole = replace(source, splits={"train": [None] * 100_000, "val": [None] * 10_000})
     assert describe_tiny(whole) == "Tiny ImageNet, 100,000 training and 10,000 validation images of 200 classes"
     assert describe_tiny(source).startswith("part of Tiny ImageNet, 400 ")
+
+
+@pytest.mark.parametrize("file", ["val/00000.raw", "val/00000.json", "statistics.safetensors"])
+def test_verify_reads_every_file_of_every_split(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture, file: str
+) -> None:
+    folder = shutil.copytree(prepared, tmp_path / "set")
+    assert main(["data", "verify", str(folder)]) == 0
+    assert capsys.readouterr().out == (
+        "train: 48 images of 6 classes, as they were prepared\nval: 12 images of 6 classes, as they were prepared\n"
+    )
+    content = bytearray((folder / file).read_bytes())
+    content[-9] ^= 1
+    (folder / file).write_bytes(content)
+    assert main(["data", "verify", str(folder)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"error: {folder / file} cannot be read (") and "copy it again, or delete" in error

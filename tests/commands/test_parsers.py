@@ -88,6 +88,7 @@ def test_a_time_that_cannot_be_waited_is_refused(command: list[str], time: str, 
 EVERY_PATH = [
     ("data", "show", "--data=~{}"),
     ("data", "prepare-imagenet", "~{}/src", "--val-labels=~{}/labels", "~{}/dst"),
+    ("data", "verify", "~{}/set"),
     ("train", "--data=~{}", "--out=~{}/run"),
     ("evaluate", "~{}/run", "--data=~{}", "--average", "~{}/other"),
     ("search", "~{}/a.jpg", "--index=~{}", "--weights=~{}/run", "--out=~{}/s.png", "--store=~{}/store"),
