@@ -109,7 +109,16 @@ class AlexNetConfig:
         ):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{name} {getattr(self, name)!r} is not known; use one of {', '.join(allowed)}")
-        for name, wanted in (("widths", 5), ("hidden", 2), ("blocks", 5), ("deviations", 8), ("biases", 8)):
+        lengths = {
+            "widths": 5,
+            "hidden": 2,
+            "first_padding": 2,
+            "pooling": 2,
+            "blocks": 5,
+            "deviations": 8,
+            "biases": 8,
+        }
+        for name, wanted in lengths.items():
             value = getattr(self, name)
             if value is not None and len(value) != wanted:
                 raise SettingError(f"{name} {value!r}: {wanted} entries are needed")

@@ -175,6 +175,8 @@ def test_one_column_has_no_groups_and_nothing_to_exchange():
     "changes, said",
     [
         ({"activation": "swish"}, "activation 'swish' is not known; use one of relu, tanh"),
+        ({"pooling": (3,)}, r"pooling \(3,\): 2 entries are needed"),
+        ({"first_padding": (1,)}, r"first_padding \(1,\): 2 entries are needed"),
         ({"norm": "layer"}, "norm 'layer' is not known; use one of lrn, batch, none"),
         ({"pooling_kind": "sum"}, "pooling_kind 'sum' is not known; use one of max, average"),
         ({"dropout_kind": "2014"}, "dropout_kind '2014' is not known; use one of 2012, inverted"),
