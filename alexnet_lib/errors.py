@@ -28,8 +28,11 @@ class TrainingError(AlexNetLibError):
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, for a message of our own: its first line, at most 200 characters of it."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    """What a library's error says, for a message of our own: its first line that says more than what failed, at most
+    200 characters of it."""
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    said = next((line for line in lines if line and not line.endswith(":")), lines[0])
+    return f"{said[:180]} is missing" if isinstance(error, KeyError) else said[:200]
 
 
 def check_counts(args: object, *options: str) -> None:
@@ -37,3 +40,17 @@ def check_counts(args: object, *options: str) -> None:
     for option in options:
         if (given := getattr(args, option)) is not None and given < 1:
             raise SettingError(f"--{option.replace('_', '-')} {given}: give a whole number of 1 or more")
+
+
+def check_seed(seed: int, bits: int = 63) -> None:
+    """Raise SettingError unless random numbers can begin at it."""
+    if not -(2**bits) <= seed < 2**bits:
+        raise SettingError(f"--seed {seed}: give a whole number below 2^{bits}")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether the computer's or a GPU's memory was too small, in Python's, NumPy's or PyTorch's words."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(some in str(error).lower() for some in words)
+    )

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from ..errors import SettingError, TrainingError, check_counts
+from ..errors import SettingError, TrainingError, check_counts, check_seed
 from ..network.alexnet import AlexNet
 from ..network.config import VARIANTS
 from ..network.description import Description
@@ -27,6 +27,7 @@ TOLERANCE = 1e-10
 def run(args: argparse.Namespace) -> int:
     """Run one of the two processes to its end; process 0 prints."""
     check_counts(args, "batch", "steps")
+    check_seed(args.seed, 40)  # it is multiplied by a million
     if args.config not in VARIANTS:
         raise SettingError(f"--config {args.config!r} is not known; use one of {', '.join(VARIANTS)}")
     rank = join_pair(args.backend, args.timeout)

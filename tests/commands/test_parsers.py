@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,51 @@ def test_a_time_that_cannot_be_waited_is_refused(command: list[str], time: str, 
     with pytest.raises(SystemExit, match="2"):
         parsers.parser().parse_args([*command, f"--timeout={time}"])
     assert f"--timeout: {time}: give seconds, above 0" in capsys.readouterr().err
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def names() -> list[str]:
+        raise error
+
+    monkeypatch.setattr(experiments, "names", names)
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_that_names_a_file_with_its_traceback(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fail(monkeypatch, RuntimeError("Error(s) in it:\n\tthe \udce9 reason\nmore"))
+    assert command_line.main(["experiment", "list"]) == 1
+    out, err = capsys.readouterr()
+    (file,) = tmp_path.iterdir()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("error: RuntimeError: the \\udce9 reason. This was not foreseen") and f"with {file}" in err
+    assert "Traceback" in file.read_text() and "in names" in file.read_text()
+
+
+def test_its_traceback_is_printed_where_no_file_takes_it(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    fail(monkeypatch, RuntimeError("the reason"))
+    assert command_line.main(["experiment", "list"]) == 1
+    assert "Traceback" in (err := capsys.readouterr().err) and err.endswith("RuntimeError: the reason\n")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_is_too_small_is_said_in_one_line(
+    error: Exception, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, error)
+    assert command_line.main(["experiment", "list"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: the memory is too small for this ({type(error).__name__}: ")
+
+
+def test_a_name_that_is_not_utf8_is_printed_all_the_same(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    done = alexnet_lib("data", "show", "--data", str(folder))
+    assert done.returncode == 0 and "caf\\udce9" in done.stdout and done.stderr == ""
 
 
 EVERY_PATH = [

@@ -219,6 +219,7 @@ def test_a_process_not_started_by_torchrun_says_how(
         (["--config", "alexnet"], "--config 'alexnet' is not known; use one of paper, code2012"),
         (["--batch", "0"], "--batch 0: give a whole number of 1 or more"),
         (["--steps", "-1"], "--steps -1"),
+        (["--seed", str(2**40)], f"--seed {2**40}: give a whole number below 2^40"),
     ],
     ids=str,
 )
