@@ -13,16 +13,16 @@ from pathlib import Path
 import torch
 
 from ..data.imagenet.reader import PreparedImages
-from ..errors import DataError, SettingError, TrainingError, check_counts
+from ..errors import DataError, SettingError, TrainingError, check_counts, check_seed, out_of_memory
 from ..network.two_gpu import check_splits
 from ..system.devices import AUTO, describe_device, keep_freed_memory, pick_device, pick_dtype, slowdown
 from ..training.columns import ColumnPair
 from ..training.evaluation import check_classes, count_errors, load_weights
 from ..training.loop import Cadence, Training, asked_to_stop
 from ..training.processes import Group, join
-from ..training.recipes import Recipe, changes_of, named, recipe_of
+from ..training.recipes import Recipe, changes_of, named
 from ..training.report import Report
-from ..training.run_folder import RunFolder, read_scale, read_settings, run_identity
+from ..training.run_folder import SETTINGS, RunFolder, read_scale, recipe_in, run_identity
 
 COMPILE_MODES = ("", "default", "reduce-overhead")
 
@@ -31,6 +31,7 @@ def train(args: argparse.Namespace) -> int:
     """Train, or go on with the run in --out; 0 at its end, 3 where it was asked to stop."""
     recipe = named(args.recipe, changes_of(args.set, batch=args.batch, rate=args.rate, passes=args.passes))
     check_counts(args, "log_every", "save_every", "keep_every")
+    check_seed(args.seed)
     if args.compile not in COMPILE_MODES:
         raise SettingError(f"--compile {args.compile!r} is not known; use one of {', '.join(COMPILE_MODES[1:])}")
     if args.columns_apart:
@@ -62,8 +63,8 @@ def settled(recipe: Recipe, device: torch.device, folder: Path, group: Group = G
         return recipe
     dtype = None
     if group.first:
-        if (folder / "settings.json").is_file():
-            dtype = read_settings(folder)["recipe"]["dtype"]
+        if os.path.isfile(folder / SETTINGS):  # False also where a name is too long
+            dtype = recipe_in(folder).dtype
             print(f"computing in {dtype}, as the run was begun")
         else:
             dtype = pick_dtype(AUTO, device)
@@ -74,6 +75,8 @@ def settled(recipe: Recipe, device: torch.device, folder: Path, group: Group = G
 
 def _sets(data: Path, recipe: Recipe) -> tuple[PreparedImages, PreparedImages | None]:
     images = PreparedImages(data, "train")
+    if len(images.classes) < 2:
+        raise DataError(f"{data} holds one class, {images.classes[0]}: a network needs two to tell apart")
     if images.side < recipe.net.input_size:
         raise SettingError(
             f"{data} was prepared with {images.side} pixels, and the network takes crops of {recipe.net.input_size}: "
@@ -128,14 +131,19 @@ def _say(training: Training) -> None:
 
 @contextmanager
 def _too_large(batch: int, device: torch.device) -> Iterator[None]:
-    """SettingError, naming a batch that should fit, where the GPU's memory does not hold a step."""
+    """SettingError, naming a batch that should fit, where the GPU's or the computer's memory does not hold a step."""
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
-        free, whole = torch.cuda.mem_get_info(device)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        room = "this computer's memory"
+        if device.type == "cuda":
+            free, whole = torch.cuda.mem_get_info(device)
+            room = f"{device}'s {whole / 1e9:.0f} GB ({free / 1e9:.1f} GB are free of all programs' use)"
         raise SettingError(
-            f"a step on {batch} images does not fit into {device}'s {whole / 1e9:.0f} GB ({free / 1e9:.1f} GB are "
-            f"free of all programs' use): give --batch {max(1, batch // 2)}, or --feed mapped if images are held there"
+            f"a step on {batch} images does not fit into {room}: give --batch {max(1, batch // 2)}, or --feed mapped "
+            "if images are held there"
         ) from error
 
 
@@ -148,8 +156,7 @@ def evaluate(args: argparse.Namespace) -> int:
     images = PreparedImages(args.data, args.split)
     for path, _, settings in loaded:
         check_classes(settings, images, path)
-    recipes = [recipe_of(settings["recipe"]) for _, _, settings in loaded]
-    size, *others = {recipe.net.input_size for recipe in recipes}
+    size, *others = {net.config.input_size for _, net, _ in loaded}
     if others:
         sizes = sorted([size, *others])
         raise SettingError(f"networks of {sizes} pixels cannot be shown the same views: average alike ones")

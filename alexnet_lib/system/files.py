@@ -75,8 +75,7 @@ def naming(path: Path, mend: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        said = f"it says nothing of {error}" if isinstance(error, KeyError) else first_line(error)
-        raise DataError(f"{path} cannot be read ({said}): {mend}") from error
+        raise DataError(f"{path} cannot be read ({first_line(error)}): {mend}") from error
 
 
 def json_object(content: str | bytes) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import TrainingError
+from ..errors import SettingError, TrainingError, first_line
 from ..system.files import atomic_path
 
 
@@ -37,3 +39,13 @@ def load(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if held != identity:
         raise TrainingError(f"checkpoint {path} is of a run with other settings; delete it or use another folder")
     return state
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """In which a checkpoint's state is taken up. TrainingError, naming the file, if it is not of what takes it up."""
+    try:
+        yield
+    except (SettingError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        said = first_line(error)
+        raise TrainingError(f"checkpoint {path} does not fit its run ({said}); delete it to start again") from error

@@ -11,17 +11,19 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import nn
 
 from ..augment import PixelScale
 from ..augment.view_sets import view_list, views
 from ..data.imagenet.reader import PreparedImages
-from ..errors import DataError, SettingError, first_line
+from ..data.imagenet.sources import odd_class
+from ..errors import DataError, SettingError
 from ..network.alexnet import AlexNet
+from ..network.published_weights import load_weights as fill
+from ..system.files import naming
 from .feed import validation_batches
-from .recipes import recipe_of
-from .run_folder import read_settings
+from .run_folder import EDITED, SETTINGS, read_settings, recipe_in
 from .seeds import Share
 from .topk import TopKErrors
 
@@ -83,14 +85,18 @@ def load_weights(path: Path) -> tuple[AlexNet, dict]:
     """
     path = Path(path)
     file = path / "best.safetensors" if path.is_dir() else path
-    settings = read_settings(file.parent)
-    recipe = recipe_of(settings["recipe"])
-    net = AlexNet(recipe.net, len(settings["data"]["classes"]), seed=0)
+    settings, recipe = read_settings(file.parent), recipe_in(file.parent)
+    with naming(file.parent / SETTINGS, EDITED):
+        classes = settings["data"]["classes"]
+        if not isinstance(classes, list) or odd_class(classes) or type(settings["data"]["side"]) is not int:
+            raise ValueError(f"classes {str(classes)[:60]} of side {settings['data']['side']}")
+        net = AlexNet(recipe.net, len(classes), seed=0)
+    with naming(file, "these are not the weights of its run"), safe_open(file, "pt") as opened:
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}
     try:
-        with safe_open(file, "pt") as opened:
-            net.load_state_dict({key: opened.get_tensor(key) for key in opened.keys()})
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise DataError(f"{file} cannot be read as weights of its run ({first_line(error)})") from error
+        fill(net, tensors)
+    except DataError as error:
+        raise DataError(f"{file} cannot be read as weights of its run: {error}") from error
     return net.eval(), settings
 
 
@@ -100,10 +106,9 @@ def check_classes(settings: dict, images: PreparedImages, where: Path) -> None:
     if trained == there:
         return
     if sorted(trained) == sorted(there):
-        how = "the same classes in another order"
+        how = f"the classes that {where} was trained on in another order"
     else:
         missing = [name for name in trained if name not in there]
-        how = f"{len(there)} classes, not {len(trained)}" + (f"; {missing[0]} is missing" if missing else "")
-    raise SettingError(
-        f"{images.folder} holds {how} than {where} was trained on: prepare it from the same class folders"
-    )
+        how = f"{len(there)} classes, not the {len(trained)} that {where} was trained on"
+        how += f" ({missing[0]} is missing)" if missing else ""
+    raise SettingError(f"{images.folder} holds {how}: prepare it from the same class folders")

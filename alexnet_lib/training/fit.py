@@ -270,7 +270,9 @@ def fit(
     run = _Run(net, images, labels.to(device), settings, scale.to(device), seed, optimizer)
     run.schedule, run.validate = schedule, validate
     if checkpoint is not None and checkpoint.exists():
-        run.take_up(checkpoints.load(checkpoint, run.identity(label)))
+        state = checkpoints.load(checkpoint, run.identity(label))
+        with checkpoints.fitting(checkpoint):
+            run.take_up(state)
     shown = {"desc": label, "unit": "pass", "bar_format": BAR} | ({} if progress else {"disable": True})
     with progress_bar(total=math.ceil(settings.passes), initial=run.finished_passes, **shown) as bar:
         try:

@@ -31,8 +31,6 @@ from .seeds import Order, seed_of
 from .tally import Tally
 from .topk import TopKErrors
 
-HOW = " (--rate, with another --out; the last checkpoint is from before that)"
-
 
 @dataclass(frozen=True)
 class Cadence:
@@ -100,12 +98,10 @@ class Training:
 
     def take_up(self) -> None:
         """Load the newest checkpoint there is, and get ready for the next step."""
-        state = self.folder.load() if self.group.first else None
+        state = self.folder.load(self.load_state) if self.group.first else None
         step = self.group.same_for_all(None if state is None else state["step"])
         if step is not None and state is None:
-            state = self.folder.load_step(step)
-        if state is not None:
-            self.load_state(state)
+            self.load_state(self.folder.load_step(step))
         if self.group.first:
             self.folder.cut_log(self.step)
         self._told = (time.monotonic(), self.step)
@@ -126,6 +122,12 @@ class Training:
         self._end_pass(number)
         if not self.ended and self.group.any(self.should_stop()):  # where a pass is one step, no other time comes
             self.ended = "stopped"
+
+    @property
+    def _how(self) -> str:
+        """What to do about a loss that is no number."""
+        kept = "; the last checkpoint is from before that" if self.folder.saved() else ""
+        return f" (--rate, with another --out{kept})"
 
     def one_step(self, batch: Batch) -> None:
         """One update, after `take_up`."""
@@ -160,7 +162,7 @@ class Training:
         return autocast(self.device, self.recipe.dtype)
 
     def _line(self) -> None:
-        found = self.group.sum(self.since_line).checked(self.steps, HOW)
+        found = self.group.sum(self.since_line).checked(self.steps, self._how)
         self.since_pass.take(self.since_line)
         now, done = time.monotonic(), self.step
         rate = (done - self._told[1]) * self.recipe.batch / max(now - self._told[0], 1e-9)
@@ -260,7 +262,7 @@ class Training:
     def _save(self) -> None:
         self.saved_at = time.monotonic()
         line, whole = (self.group.sum(each) for each in (self.since_line, self.since_pass))
-        line.checked(self.steps, HOW)  # a state that has lost its numbers must not replace a good one
+        line.checked(self.steps, self._how)  # a state that has lost its numbers must not replace a good one
         state = self.state(line, whole)
         if self.group.first:
             self.folder.save(state)

@@ -5,6 +5,7 @@ Paper sections 4.1, 4.2 and 5. Taught in "Full training".
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -127,11 +128,29 @@ class Recipe:
 
 
 def recipe_of(plain: dict[str, Any]) -> Recipe:
-    """The recipe that `Recipe.plain` made these values of."""
-    net = {key: _tuples(value) for key, value in plain["net"].items()}
-    net["lrn"] = ResponseNorm(**plain["net"]["lrn"])
-    rest = {key: _tuples(value) for key, value in plain.items() if key != "net"}
-    return Recipe(net=AlexNetConfig(**net), **rest)
+    """The recipe that `Recipe.plain` made these values of. KeyError, TypeError or SettingError where it did not."""
+    net = plain["net"] | {"lrn": ResponseNorm(**_fitting(ResponseNorm, plain["net"]["lrn"]))}
+    return Recipe(**_fitting(Recipe, plain | {"net": AlexNetConfig(**_fitting(AlexNetConfig, net))}))
+
+
+def _fitting(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    """The values out of JSON, lists as tuples. TypeError names one that is not of its field's type."""
+    kinds, found = typing.get_type_hints(cls), {}
+    for name, value in values.items():
+        found[name] = _tuples(value)
+        if name in kinds and not _is_of(kinds[name], found[name]):
+            raise TypeError(f"{name} cannot be {str(value)[:60]}")
+    return found
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    if isinstance(kind, types.UnionType):
+        return any(_is_of(one, value) for one in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_of(typing.get_args(kind)[0], one) for one in value)
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def _tuples(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a training run leaves in its folder, so that it can be killed at any moment and goes on where it was.
 
-settings.json              recipe, seed, data; written first, and compared when the run is taken up again
+settings.json              recipe, seed, data, pixels; written first, and compared when the run is taken up again
 log.jsonl                  one line an event: steps, passes, the end
 tensorboard/               the same for TensorBoard
 checkpoints/step-….pt      all state, the last two; a new one is whole before the oldest goes
@@ -10,24 +10,25 @@ best.safetensors           the weights with the lowest top-1 validation error; p
 from __future__ import annotations
 
 import json
+import math
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from ..augment import PixelScale
 from ..data.imagenet.reader import PreparedImages
-from ..errors import DataError, SettingError, TrainingError, first_line
-from ..system.files import atomic_path, clear_left_overs, write_text
+from ..errors import DataError, SettingError, TrainingError
+from ..system.files import atomic_path, clear_left_overs, json_object, naming, write_text
 from ..system.locks import only_one
 from . import checkpoints
-from .recipes import Recipe
+from .recipes import Recipe, recipe_of
 
+SETTINGS, EDITED = "settings.json", "it was edited, or is of another version"
 KEPT = 2  # checkpoints: the last may be the one that a failing disk damaged
 PATIENCE = 5.0  # seconds that a process which was just killed has for ending
 
@@ -35,8 +36,8 @@ PATIENCE = 5.0  # seconds that a process which was just killed has for ending
 class RunFolder:
     """One run's folder. Only the first of several processes writes into it.
 
-    SettingError where it holds something else, or a run with other settings (named). DataError where another
-    process is at work in it.
+    SettingError where it holds something else, or a run with other settings or images (named), or cannot be written.
+    DataError where another process is at work in it.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]):
@@ -46,36 +47,50 @@ class RunFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder for this process alone: a new run's, or one that is found to be of the same run."""
-        self._check_folder()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with only_one(self.folder, PATIENCE):
-            path = self.folder / "settings.json"
-            if path.is_file():
-                self._compare(read_settings(self.folder))
-            else:
-                write_text(path, json.dumps(self.settings, indent=1) + "\n")
-            clear_left_overs(self.folder, r"settings\.json|log\.jsonl|outcome\.json|[\w-]+\.safetensors")
-            clear_left_overs(self.checkpoints, r"step-\d{9}\.pt")
+        with ExitStack() as lock:
+            try:
+                self._check_folder()
+                self.folder.mkdir(parents=True, exist_ok=True)
+                lock.enter_context(only_one(self.folder, PATIENCE))
+                path = self.folder / SETTINGS
+                if not path.is_file() or self._compare(read_settings(self.folder)):
+                    write_text(path, json.dumps(self.settings, indent=1) + "\n")
+                clear_left_overs(self.folder, r"settings\.json|log\.jsonl|outcome\.json|[\w-]+\.safetensors")
+                clear_left_overs(self.checkpoints, r"step-\d{9}\.pt")
+            except OSError as error:
+                raise SettingError(
+                    f"--out {self.folder} cannot be made or written ({error.strerror}): give a folder that can"
+                ) from error
             yield
 
     def _check_folder(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise SettingError(f"--out {self.folder} is a file: give a folder")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / "settings.json").is_file():
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / SETTINGS).is_file():
             raise SettingError(f"--out {self.folder} is not empty and holds no run: give a folder of its own")
 
-    def _compare(self, begun: dict[str, Any]) -> None:
-        differs = list(differences(begun, self.settings))
-        if differs:
-            where, then, now = differs[0]
+    def _compare(self, begun: dict[str, Any]) -> bool:
+        """Whether the run was begun before folders kept which pixels it sees: from now on this one does."""
+        older = "pixels" in self.settings and "pixels" not in begun
+        if older:
+            begun = begun | {"pixels": self.settings["pixels"]}
+        for where, then, now in differences(begun, self.settings):
             raise SettingError(
-                f"{self.folder} holds a run with {where} {then}, not {now}: give the same settings to go on with it, "
-                "or another --out"
+                f"{self.folder} holds a run with {where} {str(then)[:60]}, not {str(now)[:60]}: give the same settings "
+                "and images to go on with it, or another --out"
             )
+        if older:
+            warnings.warn(
+                f"{self.folder} was begun by a version that did not keep which pixels it was trained on: they are "
+                "taken to be these",
+                stacklevel=2,
+            )
+        return older
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint is bound to."""
-        return {"settings": json.dumps(self.settings, sort_keys=True)}
+        """What a checkpoint is bound to; the pixels are the folder's matter."""
+        bound = {name: value for name, value in self.settings.items() if name != "pixels"}
+        return {"settings": json.dumps(bound, sort_keys=True)}
 
     def save(self, state: dict[str, Any]) -> bool:
         """Write a checkpoint of the state at state["step"] and keep the last two; False, with a warning, if it fails.
@@ -98,15 +113,19 @@ class RunFolder:
         """The checkpoints there are, the oldest first."""
         return sorted(self.checkpoints.glob("step-*.pt"))
 
-    def load(self) -> dict[str, Any] | None:
-        """The newest state that can be read, None where the run is at its beginning; warns of any that cannot.
+    def load(self, use: Callable[[dict[str, Any]], None] = lambda state: None) -> dict[str, Any] | None:
+        """The newest state that can be read and used, None where the run is at its beginning; warns of any that cannot.
 
-        TrainingError where there are checkpoints and none can be read.
+        TrainingError where there are checkpoints and none can be used.
         """
         damaged = []
         for path in reversed(self.saved()):
             try:
                 state = checkpoints.load(path, self.identity())
+                with checkpoints.fitting(path):
+                    if path != self._path(state["step"]):
+                        raise ValueError(f"it is of step {state['step']}")
+                    use(state)
             except TrainingError as error:
                 damaged.append((path, error))
                 continue
@@ -147,30 +166,38 @@ class RunFolder:
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """settings.json of a run. DataError where the folder holds none that can be read."""
-    path = Path(folder) / "settings.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): {folder} is not the folder of a run") from error
-    if not isinstance(found, dict) or not {"recipe", "data", "seed"} <= set(found):
+    path = Path(folder) / SETTINGS
+    with naming(path, f"{folder} is not the folder of a run"):
+        found = json_object(path.read_bytes())
+    if not {"recipe", "data", "seed"} <= set(found) or not isinstance(found["data"], dict):
         raise DataError(f"{path} says nothing of a recipe, data and seed: {folder} is not the folder of a run")
     return found
+
+
+def recipe_in(folder: Path) -> Recipe:
+    """The recipe of a run. DataError names its settings.json where that is none that can be used."""
+    path = Path(folder) / SETTINGS
+    with naming(path, EDITED):
+        return recipe_of(read_settings(folder)["recipe"])
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The events of a run, in order; a last line that was cut short when the run was killed is left out."""
     path = Path(folder) / "log.jsonl"
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): {folder} is not the folder of a run") from error
+    with naming(path, f"{folder} is not the folder of a run"):
+        lines = path.read_bytes().splitlines()
     events = []
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines, 1):
+        wrong = "no event with a step"
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)  # NaN is allowed: what was measured of a run that diverged
         except ValueError as error:
-            if number < len(lines) - 1:
-                raise DataError(f"{path}, line {number + 1}: not JSON ({error}); take that line out") from error
+            if number == len(lines):
+                break
+            event, wrong = None, f"not JSON ({error})"
+        if not isinstance(event, dict) or not isinstance(event.get("step"), int):
+            raise DataError(f"{path}, line {number}: {wrong}; take that line out")
+        events.append(event)
     return events
 
 
@@ -205,15 +232,16 @@ def read_scale(run: Path) -> PixelScale:
             f"{folder} does not keep the mean image it was trained with ({SCALE_FILE} is missing): it "
             "was trained by an earlier version, or has no finished pass yet"
         )
-    try:
+    with naming(path, "it is not what training wrote"):
         found = load_file(path)
-        return PixelScale(found["mean"], float(found["deviation"]))
-    except (OSError, SafetensorError, KeyError) as error:
-        raise DataError(f"{path} cannot be read ({first_line(error)}): it is not what training wrote") from error
+        mean, deviation = found["mean"], float(found["deviation"])
+        if mean.ndim != 3 or len(mean) != 3 or not mean.isfinite().all() or not 0 < deviation < math.inf:
+            raise ValueError(f"a mean image of {tuple(mean.shape)} and a deviation of {deviation}")
+    return PixelScale(mean, deviation)
 
 
 def run_identity(recipe: Recipe, images: PreparedImages, seed: int) -> dict[str, Any]:
     """What a run's folder is bound to."""
     source = images.index["source"]["digest"]
     data = {"images": len(images), "side": images.side, "source": source, "classes": list(images.classes)}
-    return {"recipe": recipe.plain(), "data": data, "seed": seed}
+    return {"recipe": recipe.plain(), "data": data, "seed": seed, "pixels": images.stored}

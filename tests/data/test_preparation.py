@@ -252,10 +252,10 @@ SHARD = ("splits", "train", "shards", 1)
 @pytest.mark.parametrize(
     ("kind", "file", "keys", "value", "said"),
     [
-        *(("raw", "index.json", (key,), set_to, f"nothing of '{key}'") for key in ("settings", "splits", "classes")),
+        *(("raw", "index.json", (key,), set_to, f"'{key}' is missing") for key in ("settings", "splits", "classes")),
         ("raw", "index.json", ("settings",), [], "list indices"),
         ("raw", "index.json", ("settings", "side"), SIDE - 7, f"not of images of side {SIDE - 7}"),
-        ("raw", "index.json", ("settings", "format"), "png", "nothing of 'png'"),
+        ("raw", "index.json", ("settings", "format"), "png", "'png' is missing"),
         ("raw", "index.json", ("classes", 1, "name"), "../../x", "class '../../x' is no name of one folder"),
         ("raw", "index.json", ("classes", 1, "train"), 5, "train images of its shards and of its classes are not 18"),
         ("raw", "index.json", (*SHARD, "file"), "../00001.raw", "train shard 1 would be ../00001.raw"),
@@ -284,7 +284,7 @@ def test_an_edited_set_is_refused_by_the_name_of_the_file(
         (("labels",), [0, 0, 1], "3 labels and 4 names for 4 images"),
         (("labels",), [0, 0, 1, "1"], "are not whole numbers"),
         (("labels",), [1, 1, 2, 2], r"the labels in .*train/\*.json are not those that index.json counts"),
-        (("labels",), set_to, "it says nothing of 'labels'"),
+        (("labels",), set_to, "'labels' is missing"),
         (("crc32",), 1, "it is of another shard"),
         (("offsets",), [0, 1], "its offsets are not of the shard"),
         (("offsets", 1), 10**9, "are not all from 0 to"),

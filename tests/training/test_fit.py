@@ -375,6 +375,17 @@ def test_a_damaged_checkpoint_is_refused_by_name(content: str, tmp_path: Path) -
         train(settings, checkpoint=path)
 
 
+@pytest.mark.parametrize("key", ["net", "optimiser", "result", "finished_passes"])
+def test_a_checkpoint_without_a_part_is_refused_by_name(key: str, tmp_path: Path) -> None:
+    path, settings = tmp_path / "run.pt", TrainSettings(rate=0.003, batch_size=32, passes=1)
+    train(settings, checkpoint=path)
+    content = torch.load(path, weights_only=True)
+    del content["state"][key]
+    torch.save(content, path)
+    with pytest.raises(TrainingError, match=rf"run\.pt does not fit its run \('{key}' is missing\)"):
+        train(settings, checkpoint=path)
+
+
 def test_a_checkpoint_that_cannot_be_written_keeps_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, state = tmp_path / "run.pt", {"weights": torch.zeros(3)}
     checkpoints.save(path, {"seed": 0}, state)

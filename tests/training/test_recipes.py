@@ -47,6 +47,29 @@ def test_a_recipe_survives_being_written_as_json(name: str) -> None:
     assert recipe_of(json.loads(json.dumps(recipe.plain()))) == recipe
 
 
+@pytest.mark.parametrize(
+    ("owner", "name", "value", "said"),
+    [
+        ((), "rate", "fast", "rate cannot be fast"),
+        ((), "rate", float("inf"), "rate cannot be inf"),
+        ((), "batch", True, "batch cannot be True"),
+        ((), "drops", [1, "2"], "drops cannot be"),
+        ((), "colour", 1, "unexpected keyword argument 'colour'"),
+        ((), "net", [], "list"),
+        (("net",), "widths", "abcde", "widths cannot be abcde"),
+        (("net",), "columns", None, "columns cannot be None"),
+        (("net", "lrn"), "k", "2", "k cannot be 2"),
+    ],
+)
+def test_values_that_no_recipe_has_are_named(owner: tuple[str, ...], name: str, value: object, said: str) -> None:
+    plain = inner = json.loads(json.dumps(named("paper").plain()))
+    for key in owner:
+        inner = inner[key]
+    inner[name] = value
+    with pytest.raises(TypeError, match=said):
+        recipe_of(plain)
+
+
 def test_changes_reach_recipe_and_network() -> None:
     recipe = named(
         "code2012",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from training_cases import hold
 
 from alexnet_lib.errors import DataError, SettingError, TrainingError
@@ -130,15 +130,122 @@ def test_weights_come_with_what_they_are(tmp_path: Path) -> None:
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in load_file(path).items())
 
 
-@pytest.mark.parametrize("content", ["[]", '{"editor": "vi"}', '{"recipe": {}, "seed": 0}'])
-def test_a_settings_file_of_something_else_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / "settings.json").write_text(content)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[]", "cannot be read .it is a list"),
+        (b"\xff\xfe\x00", "cannot be read .*codec can't decode"),
+        (b'{"recipe": {}, "data": {}, "seed": NaN}', "cannot be read .NaN is no number"),
+        (b'{"editor": "vi"}', "says nothing of a recipe, data and seed"),
+        (b'{"recipe": {}, "seed": 0}', "says nothing of a recipe, data and seed"),
+        (b'{"recipe": {}, "data": [], "seed": 0}', "says nothing of a recipe, data and seed"),
+    ],
+)
+def test_a_settings_file_of_something_else_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "settings.json").write_bytes(content)
     with (
-        pytest.raises(DataError, match=r"settings.json says nothing of a recipe, data and seed"),
+        pytest.raises(DataError, match=f"settings.json {said}.*: .* is not the folder of a run"),
         RunFolder(tmp_path, SETTINGS).held(),
     ):
         pass
-    assert (tmp_path / "settings.json").read_text() == content
+    assert (tmp_path / "settings.json").read_bytes() == content
+
+
+def test_a_run_is_bound_to_its_pixels_and_an_older_one_from_now_on(tmp_path: Path) -> None:
+    ours, others = (SETTINGS | {"pixels": {"format": name, "checksum": name * 2}} for name in ("raw", "jpeg"))
+    older = RunFolder(tmp_path, SETTINGS)
+    with older.held():
+        older.save(state(10))
+    with pytest.warns(UserWarning, match="did not keep which pixels .* taken to be these"):
+        with RunFolder(tmp_path, ours).held():
+            pass
+    with RunFolder(tmp_path, ours).held():
+        assert RunFolder(tmp_path, ours).load()["step"] == 10
+    with (
+        pytest.raises(
+            SettingError, match="holds a run with pixels.format raw, not jpeg: give the same settings and im"
+        ),
+        RunFolder(tmp_path, others).held(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("file/run", "Not a directory"), ("x" * 300, "File name too long"), ("/proc/none/run", "No such file")],
+)
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, place: str, said: str) -> None:
+    (tmp_path / "file").write_text("x")
+    folder = tmp_path / place
+    with (
+        pytest.raises(
+            SettingError, match=rf"--out {folder} cannot be made or written \({said}.*give a folder that can"
+        ),
+        RunFolder(folder, SETTINGS).held(),
+    ):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(folders, "write_text", denied)
+    with pytest.raises(SettingError, match="Permission denied"), RunFolder(tmp_path / "run", SETTINGS).held():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"step": 2, "name": "\xe9"}', "not JSON .*codec can't decode"),
+        (b'{"event": "step"}', "no event with a step"),
+        (b'{"step": "2"}', "no event with a step"),
+        (b"[]", "no event with a step"),
+    ],
+)
+@pytest.mark.parametrize("last", [b"", b'{"step": 3, "seen_loss": NaN}\n'], ids=["at the end", "within"])
+def test_a_line_of_the_log_that_is_no_event_is_named(tmp_path: Path, line: bytes, said: str, last: bytes) -> None:
+    (tmp_path / "log.jsonl").write_bytes(b'{"step": 1}\n' + line + b"\n" + last)
+    if not last and said.startswith("not JSON"):  # it may have been cut short
+        assert [event["step"] for event in read_log(tmp_path)] == [1]
+        return
+    with pytest.raises(DataError, match=f"log.jsonl, line 2: {said}.*take that line out"):
+        read_log(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"mean": torch.zeros(8, 8)}, r"a mean image of \(8, 8\)"),
+        ({"mean": torch.full((3, 8, 8), torch.nan)}, r"a mean image of \(3, 8, 8\)"),
+        ({"deviation": torch.tensor(0.0)}, ".* a deviation of 0.0"),
+        ({"deviation": torch.zeros(3)}, "only one element tensors"),
+        ({"mean": None}, "'mean' is missing"),
+    ],
+)
+def test_a_mean_image_that_training_did_not_write_is_named(tmp_path: Path, changed: dict, said: str) -> None:
+    found = {"mean": torch.zeros(3, 8, 8), "deviation": torch.tensor(1.0)} | changed
+    save_file({name: value for name, value in found.items() if value is not None}, tmp_path / "pixels.safetensors")
+    with pytest.raises(DataError, match=rf"pixels.safetensors cannot be read \({said}"):
+        folders.read_scale(tmp_path)
+
+
+def test_a_checkpoint_that_cannot_be_used_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    run, used = RunFolder(tmp_path, SETTINGS), []
+    for step in (10, 20):
+        run.save(state(step))
+
+    def use(found: dict) -> None:
+        used.append(found["step"])
+        if found["step"] == 20:
+            torch.nn.Linear(3, 1).load_state_dict(found["net"])
+
+    with pytest.warns(UserWarning, match=r"step-000000020.pt does not fit its run \(Missing key.*000010.pt is used"):
+        assert run.load(use)["step"] == 10 and used == [20, 10]
+    run.saved()[0].rename(run.checkpoints / "step-000000030.pt")
+    with pytest.raises(TrainingError, match=r"step-000000030.pt does not fit its run \(it is of step 10\)"):
+        run.load()
 
 
 def test_only_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:

@@ -115,10 +115,11 @@ def begin(unit: Unit, training: Training) -> None:
         begin_from(training.net, unit.start)
     if unit.branch is not None:
         state = checkpoints.load(unit.branch, {})
-        schedule = training.schedule.state_dict() | {"passes": state["step"] // training.steps}
-        groups = [group | {"lr": unit.recipe.rate} for group in state["groups"]]
         training.take_up()
-        training.load_state(state | {"schedule": schedule, "groups": groups, "ended": ""})
+        with checkpoints.fitting(unit.branch):
+            schedule = training.schedule.state_dict() | {"passes": state["step"] // training.steps}
+            groups = [group | {"lr": unit.recipe.rate} for group in state["groups"]]
+            training.load_state(state | {"schedule": schedule, "groups": groups, "ended": ""})
 
 
 def branch_of(folder: Path, drop: int) -> Path:
