@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import DataError
+from ..errors import DataError, first_line
 from ..system.progress import progress
 from .imagenet.sources import folders_in, images_in, odd_class
 from .photographs import open_photograph
@@ -65,7 +65,8 @@ def read_batch(path: Path) -> dict:
             content = _BatchUnpickler(file, encoding="bytes").load()
     except Exception as error:  # damaged pickles raise almost any exception
         raise DataError(
-            f"{path} cannot be read as a CIFAR-10 batch ({error}): delete {path.parent} and fetch CIFAR-10 again"
+            f"{path} cannot be read as a CIFAR-10 batch ({first_line(error)}): delete {path.parent} and fetch CIFAR-10 "
+            "again"
         ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not the dictionary of a CIFAR-10 batch")

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from ..errors import DataError
+from ..errors import DataError, first_line
 from ..system.progress import progress
 
 _PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]+")  # a name that means the same on every system, and no way upwards
@@ -85,7 +85,7 @@ def _place(member: zipfile.ZipInfo, top: str, archive: Path) -> tuple[str, ...]:
 
 
 def _damaged(archive: Path, error: Exception) -> DataError:
-    return DataError(f"{archive} cannot be unpacked ({error}): delete it and run this again")
+    return DataError(f"{archive} cannot be unpacked ({first_line(error)}): delete it and run this again")
 
 
 def _unsafe(archive: Path, name: str, folder: str) -> DataError:

@@ -191,7 +191,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
         wrong = "no event with a step"
         try:
             event = json.loads(line)  # NaN is allowed: what was measured of a run that diverged
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
             event, wrong = None, f"not JSON ({error})"

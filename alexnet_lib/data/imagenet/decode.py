@@ -19,6 +19,8 @@ from contextlib import contextmanager
 
 from PIL import Image, ImageOps
 
+from ...errors import first_line
+
 RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MOST_PIXELS = 100_000_000  # of an image as it is stored, and resized; a photograph's of today has 50 million
 TURNED, ON_WHITE = "turned as its EXIF asks", "transparent parts on white"
@@ -56,7 +58,7 @@ def _as_bad_image(content: bytes) -> Iterator[None]:
     except Image.UnidentifiedImageError:
         raise BadImage("empty file" if not content else "neither a JPEG nor a PNG") from None
     except Exception as error:  # a damaged file can raise almost anything in a decoder
-        raise BadImage(f"{error}" or type(error).__name__) from error
+        raise BadImage(first_line(error)) from error
 
 
 def _rgb(content: bytes, own: bool = False) -> tuple[Image.Image, tuple[str, ...]]:

@@ -265,11 +265,6 @@ def read_note(folder: Path, index: dict[str, Any], shard: dict[str, Any]) -> dic
 
 def kind_of(path: Path) -> str | None:
     """What a JSON file says it is of; None where it does not. DataError: it is not JSON."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): give another folder, or delete that one if it holds a damaged set and "
-            "nothing else"
-        ) from error
+    with naming(path, "give another folder, or delete that one if it holds a damaged set and nothing else"):
+        content = json.loads(path.read_bytes())
     return content.get("kind") if isinstance(content, dict) else None

@@ -18,7 +18,7 @@ from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError
 from ...measures.kernels import kernel_table
 from ...network.alexnet import AlexNet
-from ...system.files import atomic_path, write_text
+from ...system.files import atomic_path, naming, write_text
 from ...training.evaluation import count_errors
 from ...training.loop import Cadence, Training, asked_to_stop
 from ...training.recipes import Recipe
@@ -85,7 +85,8 @@ def outcome_of(recipe: Recipe, place: Place, seed: int) -> dict[str, Any]:
     run_folder = RunFolder(folder, run_identity(recipe, images, seed))
     with run_folder.held(), asked_to_stop() as asked:
         if (folder / OUTCOME).is_file():
-            return json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
+            with naming(folder / OUTCOME, f"delete {folder}, and the run is made again"):
+                return json.loads((folder / OUTCOME).read_bytes())
         training = Training(recipe, images, val, seed, place.device, run_folder, cadence=Cadence(log=20, minutes=2.0))
         training.should_stop = lambda: bool(asked) or pool.asked_to_stop()
         keep_kernels(training)

@@ -23,7 +23,7 @@ from ... import records
 from ...augment.view_sets import view_list, views
 from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError, TrainingError, first_line
-from ...system.files import atomic_path, write_text
+from ...system.files import atomic_path, naming, write_text
 from ...training import checkpoints
 from ...training.evaluation import VIEWS_AT_ONCE, probabilities
 from ...training.feed import validation_batches
@@ -82,7 +82,8 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
     with folder.held():
         outcome = folder.folder / OUTCOME
         if outcome.is_file():
-            return json.loads(outcome.read_text(encoding="utf-8"))
+            with naming(outcome, f"delete {folder.folder}, and the run is made again"):
+                return json.loads(outcome.read_bytes())
         training = Training(
             unit.recipe,
             sets[TRAIN],
