@@ -132,7 +132,7 @@ def _told(result: dict[str, Any], runs: list[dict[str, Any]], path: tuple[str, .
             yield from _told(said, here, (*path, name))
         elif isinstance(said, list) and all(name in one for one in runs) and not any(isinstance(h, list) for h in here):
             yield (*path, name), said, here
-        elif name == "rate" and runs:
+        elif name == "rate" and runs and all(name in one for one in runs):
             yield (*path, name), [said] * len(runs), here
         elif kind in SUMS and isinstance(values := result.get(of), list):
             least, sum_of = SUMS[kind]

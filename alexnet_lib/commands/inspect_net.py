@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     out = made_folder(args.out)
     check_free(out / f"{KERNELS}.png")
     check_free(out / f"{KERNELS}.csv", header=LISTED)
-    print(f"{net.name}; {describe_device(device)}", flush=True)
+    print("\n".join(filter(None, (f"{net.name}; {describe_device(device)}", net.doubt))), flush=True)
     with plt.rc_context(settings()):
         inspect_kernels(net, out)
         words = words_of(net.classes)

@@ -272,7 +272,13 @@ def _add_train_parser(commands: argparse._SubParsersAction) -> None:
         DEVICE,
         line="train on a prepared ImageNet, or go on with a run",
     )
-    add("--recipe", default="paper", metavar="R", help="paper, code2012, caffe or modern")
+    add(
+        "--recipe",
+        default="paper",
+        metavar="R",
+        help="paper (the text to the letter: on few images it may begin to learn late or never), code2012 (with the "
+        "starting weights of this book's own runs), caffe or modern",
+    )
     add("--out", required=True, type=place, metavar="RUN", help="the run's folder: new, or to go on")
     add("--batch", type=int, metavar="N", help="images a step, of all processes (default: recipe's)")
     add("--rate", type=float, help="learning rate (default: the recipe's)")

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     net = load_feature_net(args.weights, device)
     index = indexed(args, net)
     print(f"{len(index.photos):,} photographs in {index.folder}, by {net.name}; {describe_device(device)}")
+    if net.doubt:
+        print(net.doubt)
     for photo in index.broken:
         print(f"left out: {photo.path}: {photo.broken}")
     for note, count in Counter(note for photo in index.photos for note in photo.notes).items():

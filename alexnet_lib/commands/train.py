@@ -21,8 +21,9 @@ from ..training.evaluation import check_classes, count_errors, load_weights
 from ..training.loop import Cadence, Training, asked_to_stop
 from ..training.processes import Group, join
 from ..training.recipes import Recipe, changes_of, named
-from ..training.report import Report
+from ..training.report import Report, not_begun
 from ..training.run_folder import SETTINGS, RunFolder, read_scale, recipe_in, run_identity
+from ..training.topk import Guessing
 
 COMPILE_MODES = ("", "default", "reduce-overhead")
 
@@ -100,7 +101,7 @@ def _run(training: Training) -> int:
     _say(training)
     folder = training.folder.folder
     try:
-        with Report(folder, training.steps, training.recipe.passes, training.step) as report:
+        with Report(folder, training.steps, training.recipe, training.step) as report:
             training.report = report
             ended = training.run()
     except OSError as error:
@@ -111,6 +112,8 @@ def _run(training: Training) -> int:
         print(f"stopped at step {training.step:,}; the same command goes on from there")
         return 3
     print(f"ended after pass {training.number}; weights in {folder}/best.safetensors")
+    if not training.learned:
+        print(f"but {not_begun(training.recipe, training.guessing.error)}")
     return 0
 
 
@@ -160,11 +163,13 @@ def evaluate(args: argparse.Namespace) -> int:
     if others:
         sizes = sorted([size, *others])
         raise SettingError(f"networks of {sizes} pixels cannot be shown the same views: average alike ones")
-    scales = [read_scale(path) for path in paths]
+    scales, guessing = [read_scale(path) for path in paths], Guessing.of(images.labels, images.labels)
     nets = [net.to(device, memory_format=torch.channels_last) for _, net, _ in loaded]
     print(f"{len(images):,} {args.split} images of {images.folder}; {', '.join(str(path) for path in paths)}")
     for which in ("centre", "ten") if args.ten_views else ("centre",):
         counted = count_errors(nets, images, scales, size, which=which, device=device)
         shares = ", ".join(f"top-{k} {share:.2%}" for k, share in counted.shares.items())
         print(f"{which:6} view{'s' if which == 'ten' else ' '}: error {shares}")
+        if guessing.is_error(counted.shares[1]):
+            print(f"no better than the same answer for every image, which is wrong on {guessing.error:.2%}")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from ..augment import PixelScale
 from ..errors import DataError, SettingError, first_line
 from ..network.alexnet import AlexNet
 from ..network.config import AlexNetConfig
-from ..training.run_folder import read_scale
+from ..training.run_folder import has_learned, read_scale
 
 TORCHVISION = "torchvision"
 SIDE = 256  # shorter side of the photographs that torchvision's weights were trained on
@@ -27,7 +27,7 @@ SIDE = 256  # shorter side of the photographs that torchvision's weights were tr
 class FeatureNet:
     """A network in evaluation mode; scale: from bytes to what it sees; side: of the squares that photographs are
     brought to; digest: of its weights and scale, which tells it from others; name: for people; classes: what its
-    outputs are, as the run's data or torchvision names them."""
+    outputs are, as the run's data or torchvision names them; learned: whether it was ever better than guessing."""
 
     net: AlexNet
     scale: Callable[[torch.Tensor], torch.Tensor]
@@ -35,6 +35,13 @@ class FeatureNet:
     digest: str
     name: str
     classes: tuple[str, ...]
+    learned: bool = True
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said with everything that is shown of it; "" where there is nothing to say."""
+        told = "was never better than guessing while it trained, so what is shown of it says nothing of the photographs"
+        return "" if self.learned else f"{self.name} {told}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ def load_feature_net(weights: str, device: torch.device) -> FeatureNet:
         )
     net, settings = load_weights(path)
     data = settings["data"]
-    return _ready(net, read_scale(path), data["side"], str(path), data["classes"], device)
+    ready = _ready(net, read_scale(path), data["side"], str(path), data["classes"], device)
+    return replace(ready, learned=has_learned(path))
 
 
 def _published(device: torch.device) -> FeatureNet:

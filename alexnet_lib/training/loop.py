@@ -29,7 +29,7 @@ from .run_folder import RunFolder, write_scale
 from .schedule import STOP
 from .seeds import Order, seed_of
 from .tally import Tally
-from .topk import TopKErrors
+from .topk import Guessing, TopKErrors
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Training:
         self.optimizer = self.recipe.make_optimizer(self.net)
         self.schedule = self.recipe.make_schedule(self.steps)
         self.scale = self.recipe.make_scale(self.train).to(self.device)
+        self.guessing = Guessing.of(self.train.labels, (self.train if self.val is None else self.val).labels)
         self.step, self.ended, self.best, self.saved_at = 0, "", math.inf, time.monotonic()
+        self.learned = False  # until a pass was better than guessing
         self.since_line, self.since_pass = Tally(self.device), Tally(self.device)
         self.model: torch.nn.Module | None = None
         self.began, self.earlier = time.monotonic(), 0.0
@@ -211,7 +213,11 @@ class Training:
             shares = self.validate("centre").shares
             event |= {f"val_top{k}": share for k, share in shares.items()}
             error = shares[min(shares)]
-        decision = self.schedule.step(self.optimizer, error)
+        if self.guessing.is_pass(trained.loss, trained.error if error is None else error):
+            event["guessing"] = self.guessing.error
+        else:
+            self.learned = True
+        decision = self.schedule.step(self.optimizer, error, self.learned)
         if decision == STOP or number + 1 >= self.recipe.passes:
             self.ended = "schedule" if decision == STOP and number + 1 < self.recipe.passes else "passes"
         if self.ended and self.val is not None:
@@ -278,6 +284,7 @@ class Training:
             "step": self.step,
             "ended": self.ended if self.ended != "stopped" else "",
             "best": self.best,
+            "learned": self.learned,
             "seconds": self.seconds,
             "net": self.group.whole(self.net.state_dict()),
             "velocity": self.group.whole(velocity),
@@ -297,6 +304,7 @@ class Training:
             group.update(kept)
         self.schedule.load_state_dict(state["schedule"])
         self.step, self.ended, self.best = state["step"], state["ended"], state["best"]
+        self.learned = state.get("learned", True)  # an earlier version's checkpoint goes on by that version's rule
         self.earlier = state["seconds"]
         if self.group.first:  # sums of all processes: one of them carries them on
             self.since_line.load_state_dict(state["line"], self.group.share.size)

@@ -9,6 +9,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from ..system.progress import progress
+from .recipes import START_2012, Recipe, paper
 
 SCALARS = (
     "loss",
@@ -24,13 +25,28 @@ SCALARS = (
 )
 
 
+PATIENT = (3, 500)  # passes and steps without learning anything, after which it is told: the earlier of the two
+
+
+def not_begun(recipe: Recipe, guessing: float) -> str:
+    """What is said of a run that was never better than guessing, which has this error; and what to do."""
+    why = "look whether labels and pixels are right, and try another --rate, in another --out"
+    if recipe.net.deviations == paper().net.deviations:
+        why = (
+            "the text's starting weights may do this, for long or for ever. Begin anew, in another --out, with the "
+            f"2012 code's: --recipe code2012, or --set {START_2012}. If that is not it, look at labels and pixels"
+        )
+    return f"it has not begun to learn, and answers no better than by guessing ({guessing:.2%} wrong): {why}"
+
+
 class Report:
     """Tells the events of a run (see `loop.Training`) as they come; use it as a context."""
 
-    def __init__(self, folder: Path, steps: int, passes: int, step: int = 0):
-        self.steps, self.passes = steps, passes
+    def __init__(self, folder: Path, steps: int, recipe: Recipe, step: int = 0):
+        self.steps, self.recipe, self.passes = steps, recipe, recipe.passes
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
-        self.bar = progress(total=steps * passes, initial=step, desc="training", unit="step")
+        self.bar = progress(total=steps * recipe.passes, initial=step, desc="training", unit="step")
+        self.told = False
 
     def __enter__(self) -> Report:
         return self
@@ -52,6 +68,10 @@ class Report:
             )
             return
         self.bar.write(line_of(event, self.passes))
+        late = event["pass"] >= PATIENT[0] or event["step"] >= PATIENT[1]
+        if late and "guessing" in event and not self.told:
+            self.bar.write(f"after pass {event['pass']} {not_begun(self.recipe, event['guessing'])}")
+        self.told = late and "guessing" in event
 
 
 def line_of(event: dict[str, Any], passes: int) -> str:
@@ -63,5 +83,6 @@ def line_of(event: dict[str, Any], passes: int) -> str:
     for name, what in (("val", "validation"), ("val_ten", "by ten views")):
         shares = [f"top-{k} {event[f'{name}_top{k}']:.2%}" for k in (1, 5) if f"{name}_top{k}" in event]
         words += [f"{what} {', '.join(shares)}"] if shares else []
+    words += ["no better than guessing"] if "guessing" in event else []
     words.append(f"rate {event['rate']:.2g}" + (", divided by 10 now" if event["decision"] == "dropped" else ""))
     return "; ".join(words) + f"; {datetime.timedelta(seconds=round(event['seconds']))}"

@@ -28,7 +28,7 @@ from ..system.locks import only_one
 from . import checkpoints
 from .recipes import Recipe, recipe_of
 
-SETTINGS, EDITED = "settings.json", "it was edited, or is of another version"
+SETTINGS, LOG, EDITED = "settings.json", "log.jsonl", "it was edited, or is of another version"
 KEPT = 2  # checkpoints: the last may be the one that a failing disk damaged
 PATIENCE = 5.0  # seconds that a process which was just killed has for ending
 
@@ -42,7 +42,7 @@ class RunFolder:
 
     def __init__(self, folder: Path, settings: dict[str, Any]):
         self.folder, self.settings = Path(folder), json.loads(json.dumps(settings))
-        self.log, self.checkpoints = self.folder / "log.jsonl", self.folder / "checkpoints"
+        self.log, self.checkpoints = self.folder / LOG, self.folder / "checkpoints"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -174,6 +174,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return found
 
 
+def has_learned(run: Path) -> bool:
+    """Whether a pass of a run was better than guessing, by its log. run: its folder, or a file of weights in it. True
+    where the log does not tell: an earlier version's, or none beside the weights."""
+    folder = run if run.is_dir() else run.parent
+    events = read_log(folder) if (folder / LOG).is_file() else []
+    passes = [event for event in events if event.get("event") == "pass"]
+    return not passes or any("guessing" not in event for event in passes)
+
+
 def recipe_in(folder: Path) -> Recipe:
     """The recipe of a run. DataError names its settings.json where that is none that can be used."""
     path = Path(folder) / SETTINGS
@@ -183,7 +192,7 @@ def recipe_in(folder: Path) -> Recipe:
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The events of a run, in order; a last line that was cut short when the run was killed is left out."""
-    path = Path(folder) / "log.jsonl"
+    path = Path(folder) / LOG
     with naming(path, f"{folder} is not the folder of a run"):
         lines = path.read_bytes().splitlines()
     events = []

@@ -39,11 +39,17 @@ def multiply_rates(optimizer: torch.optim.Optimizer, factor: float, *, paper: bo
 
 
 class Schedule(Protocol):
-    """What `fit.fit` asks after every pass: (GO_ON, DROPPED or STOP), having changed the optimiser's rates itself."""
+    """What is asked after every pass: (GO_ON, DROPPED or STOP), having changed the optimiser's rates itself.
+
+    learned: False while the run has not begun to learn; a rule that waits for an end of learning waits for its
+    beginning first.
+    """
 
     passes: int
 
-    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str: ...
+    def step(
+        self, optimizer: torch.optim.Optimizer, validation_error: float | None = None, learned: bool = True
+    ) -> str: ...
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -72,7 +78,9 @@ class DropsByHand:
         if any(later <= earlier for earlier, later in zip(rising, rising[1:], strict=False)):
             raise SettingError(f"drops {self.drops}, end {self.end}: each must come after the one before")
 
-    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str:
+    def step(
+        self, optimizer: torch.optim.Optimizer, validation_error: float | None = None, learned: bool = True
+    ) -> str:
         """One pass has ended. The validation error plays no part, but one that is not finite is a TrainingError."""
         self.passes += 1
         if validation_error is not None:
@@ -99,9 +107,10 @@ class DropsOnPlateau:
     """Divide the rate by 10 when the validation error has stopped improving; after `drops` of them, stop instead.
 
     A pass improves if its error is under the lowest so far less `threshold` (a share: 0.001 for 0.1 points). When
-    `patience` passes in a row have not, the rate drops, and the count begins anew; the lowest error stays. dropped_at:
-    after which passes. It is torch's ReduceLROnPlateau(factor=factor, patience=patience - 1, threshold=threshold,
-    threshold_mode="abs") but for the end, which torch's has not. SettingError: a threshold that is negative or not a
+    `patience` passes in a row have not, the rate drops, and the count begins anew; the lowest error stays. Passes
+    before anything was learned do not count: a start that has not begun is no plateau. dropped_at: after which passes.
+    It is torch's ReduceLROnPlateau(factor=factor, patience=patience - 1, threshold=threshold, threshold_mode="abs") but
+    for these two, the wait for a beginning and the end. SettingError: a threshold that is negative or not a
     number, patience under 1, drops under 0, a factor outside 0 < factor < 1.
     """
 
@@ -121,10 +130,14 @@ class DropsOnPlateau:
         if self.patience < 1 or self.drops < 0:
             raise SettingError(f"patience {self.patience} must be 1 or more, drops {self.drops} 0 or more")
 
-    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str:
+    def step(
+        self, optimizer: torch.optim.Optimizer, validation_error: float | None = None, learned: bool = True
+    ) -> str:
         """One pass has ended with this error. TrainingError, naming the pass, for one that is missing or not finite."""
         self.passes += 1
         _check_error(validation_error, self.passes)
+        if not learned:
+            return GO_ON
         if validation_error < self.best - self.threshold:
             self.best, self.waited = validation_error, 0
             return GO_ON
@@ -199,7 +212,9 @@ class CosineDecay:
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("full_rate", group["lr"]) * self.factor(step)
 
-    def step(self, optimizer: torch.optim.Optimizer, validation_error: float | None = None) -> str:
+    def step(
+        self, optimizer: torch.optim.Optimizer, validation_error: float | None = None, learned: bool = True
+    ) -> str:
         """One pass has ended."""
         self.passes += 1
         return GO_ON

@@ -6,6 +6,7 @@ most probable. Taught in "The data".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -96,3 +97,32 @@ class TopKErrors:
         if set(other.ks) != set(self.ks):
             raise SettingError(f"counts of ks {self.ks} and {other.ks} cannot be added")
         return TopKErrors(self.ks, self.images + other.images, {k: self.wrong[k] + other.wrong[k] for k in self.ks})
+
+
+@dataclass(frozen=True)
+class Guessing:
+    """What a network scores that gives every image the same answer, and so has learned nothing from the pixels.
+
+    loss: in nats, the entropy of the training labels: of n classes with equally many images, ln n. error: a share, of
+    the commonest label among the `images` that are judged: 1 - 1/n. Taught in "Full training".
+    """
+
+    loss: float
+    error: float
+    images: int
+
+    @classmethod
+    def of(cls, trained: torch.Tensor, judged: torch.Tensor) -> Guessing:
+        """trained, judged: the labels of the training images and of those judged, int64 (N,)."""
+        shares = torch.bincount(trained).double() / len(trained)
+        commonest = int(torch.bincount(judged).max()) / len(judged)
+        return cls(float(torch.special.entr(shares).sum()), 1 - commonest, len(judged))
+
+    def is_error(self, error: float) -> bool:
+        """Whether a share of wrong answers is no better than that, by three deviations of what so many images give."""
+        return error > self.error - 3 * math.sqrt(self.error * (1 - self.error) / self.images)
+
+    def is_pass(self, loss: float, error: float) -> bool:
+        """Whether a pass with this mean training loss and this error has learned nothing: the loss must not be lower by
+        one per cent either."""
+        return loss > 0.99 * self.loss and self.is_error(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import losses, small, training, words
+from training_cases import losses, photograph, small, training, words
 
 from alexnet_lib import ROOT
 from alexnet_lib.__main__ import main
@@ -22,7 +23,9 @@ from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import TrainingError
 from alexnet_lib.training.evaluation import count_errors, load_weights, probabilities
 from alexnet_lib.training.loop import Cadence
-from alexnet_lib.training.run_folder import RunFolder, read_log, read_settings
+from alexnet_lib.training.recipes import named
+from alexnet_lib.training.report import Report
+from alexnet_lib.training.run_folder import RunFolder, has_learned, read_log, read_settings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 KILLS = 20
@@ -97,6 +100,68 @@ def test_training_learns(prepared: Path, tmp_path: Path) -> None:
     passes = [event for event in read_log(tmp_path / "run") if event["event"] == "pass"]
     assert min(event["train_error"] for event in passes[-5:]) < 0.5 < 0.75 < passes[0]["train_error"]
     assert min(event["val_top1"] for event in passes) <= 0.5
+
+
+BLIND = ("net.biases=0,0,0,0,0,0,0,0", "net.deviations=0.001,0.001,0.001,0.001,0.001,0.001,0.001,0.001")
+
+
+def test_a_plateau_waits_for_a_run_that_has_not_begun_to_learn(prepared: Path, tmp_path: Path) -> None:
+    run = training(prepared, tmp_path / "run", small(*BLIND, "passes=6", "patience=1"))
+    for _ in range(2):
+        run.take_up()
+        run._one_pass()
+        run = training(prepared, tmp_path / "run", small(*BLIND, "passes=6", "patience=1"))  # as after a stop
+    assert run.run() == "passes" and not run.learned
+    passes = [event for event in read_log(tmp_path / "run") if event["event"] == "pass"]
+    assert [event["decision"] for event in passes] == ["go on"] * 5 + [passes[-1]["decision"]]
+    assert {event["rate"] for event in passes} == {0.01}
+    assert all(event["guessing"] == pytest.approx(5 / 6) for event in passes)
+    assert not has_learned(tmp_path / "run") and has_learned(tmp_path / "run" / "nothing" / "best.safetensors")
+
+
+def test_a_run_that_learns_nothing_says_so_and_what_to_do(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    blind = [word for change in BLIND for word in ("--set", change)]
+    command = words(prepared, tmp_path / "run", "--passes", "4", *blind)
+    advice = "but it has not begun to learn, and answers no better than by guessing (83.33% wrong): "
+    for _ in range(2):  # and once more when the run has ended
+        assert main(command) == 0
+        out, err = capsys.readouterr()
+        assert out.splitlines()[-1].startswith(f"{advice}look whether labels and pixels are right, and try another")
+    assert main(words(prepared, tmp_path / "text", "--passes", "1")) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].startswith(f"{advice}the text's starting weights may do this")
+    for option, value in re.findall(r"(--recipe|--set) (\S+?)[,.]? ", out.splitlines()[-1]):
+        named(value) if option == "--recipe" else named("paper", [value])
+    run = str(tmp_path / "run")
+    assert main(["evaluate", run, "--data", str(prepared), "--device", "cpu"]) == 0
+    assert "no better than the same answer for every image, which is wrong on 83.33%" in capsys.readouterr().out
+    photo = str(photograph(tmp_path / "photos" / "a.png", 1))
+    sheet = str(tmp_path / "sheet.png")
+    for look in (["search", photo, "--index", str(tmp_path / "photos"), "--weights", run, "--out", sheet],):
+        assert main([*look, "--device", "cpu"]) == 0
+        assert f"{run} was never better than guessing while it trained" in capsys.readouterr().out
+
+
+def test_it_is_told_while_the_run_goes_and_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    with Report(tmp_path, 10, small("passes=6")) as report:
+        report.bar.write = told.append
+        for number in range(1, 7):
+            event = {"event": "pass", "step": 10 * number, "pass": number, "train_loss": 1.8, "train_error": 0.8}
+            event |= {"rate": 0.01, "decision": "go on", "seconds": 1.0} | ({"guessing": 5 / 6} if number < 6 else {})
+            report(event)
+    assert [line.split(";")[0].split(",")[0] for line in told] == [
+        "pass 1 of at most 6",
+        "pass 2 of at most 6",
+        "pass 3 of at most 6",
+        "after pass 3 it has not begun to learn",
+        "pass 4 of at most 6",
+        "pass 5 of at most 6",
+        "pass 6 of at most 6",
+    ]
+    assert ["no better than guessing" in line for line in told] == [True] * 3 + [False] + [True] * 2 + [False]
 
 
 def test_a_loss_that_is_no_number_stops_at_its_step(prepared: Path, tmp_path: Path) -> None:

@@ -65,6 +65,13 @@ def test_a_plateau_worked_out_by_hand(kind) -> None:  # noqa: ANN001
     assert used == pytest.approx([0.01] * 6 + [1e-3] * 3 + [1e-4] * 2 + [1e-5] * 3, rel=1e-12)
 
 
+def test_a_plateau_before_anything_was_learned_does_not_count() -> None:
+    rule, made = DropsOnPlateau(patience=2), optimizer()
+    assert [rule.step(made, 0.9, learned=False) for _ in range(9)] == [GO_ON] * 9
+    assert [rule.step(made, error) for error in (0.8, 0.85, 0.8)] == [GO_ON, GO_ON, DROPPED]
+    assert rule.passes == 12 and rule.dropped_at == (12,)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_rates_are_those_of_torchs_plateau_until_ours_stops(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -227,7 +234,7 @@ def test_a_checkpoint_of_another_schedule_is_not_taken(tmp_path: Path) -> None:
     training(DropsByHand((1,)), tmp_path, passes=2)
     with pytest.raises(TrainingError, match="other settings"):
         training(DropsOnPlateau(), tmp_path, passes=2)
-    with pytest.raises(SettingError, match="the saved schedule was"):
+    with pytest.raises(TrainingError, match="the saved schedule was"):
         training(DropsByHand((2,)), tmp_path, passes=2)
 
 

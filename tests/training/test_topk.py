@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from alexnet_lib.errors import SettingError, TrainingError
-from alexnet_lib.training.topk import TopKErrors, topk_errors
+from alexnet_lib.training.topk import Guessing, TopKErrors, topk_errors
 
 
 def slow_wrong(logits: list[list[float]], labels: list[int], k: int) -> int:
@@ -106,3 +108,16 @@ def test_a_gpu_counts_the_same() -> None:
     assert topk_errors(logits.cuda(), labels) == topk_errors(logits, labels)
     with pytest.raises(SettingError, match="labels are not in"):
         topk_errors(logits.cuda(), labels + 20)
+
+
+def test_guessing_is_the_best_answer_that_does_not_look() -> None:
+    two = Guessing.of(torch.arange(1000) % 2, torch.arange(100) % 2)
+    assert (two.loss, two.error) == (pytest.approx(math.log(2)), 0.5)
+    assert two.is_pass(0.69, 0.5) and two.is_pass(0.8, 0.36), "3 deviations of 100 images are 15 points"
+    assert not two.is_pass(0.69, 0.34) and not two.is_pass(0.68, 0.5), "its loss has fallen by more than 1%"
+    twenty = Guessing.of(torch.arange(1000) % 20, torch.arange(600) % 20)
+    assert (twenty.loss, twenty.error) == (pytest.approx(math.log(20)), 0.95)
+    assert twenty.is_pass(3.0, 0.95) and not twenty.is_pass(3.0, 0.92)
+    uneven = Guessing.of(torch.tensor([0] * 9 + [1]), torch.tensor([0] * 8 + [1] * 2))
+    assert uneven.error == pytest.approx(0.2)
+    assert uneven.loss == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1))

@@ -93,6 +93,7 @@ def run_unit(unit: Unit, place: Workplace) -> dict[str, Any]:
             folder,
             cadence=Cadence(minutes=2.0),
         )
+        training.learned = True  # as registered, a plateau is judged by the error alone
         training.should_stop, training.measure = pool.asked_to_stop, watching(training)
         if not folder.saved():
             begin(unit, training)
