@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alexnet_lib import ROOT, records
 from alexnet_lib.data.cifar10_files import read_batch
@@ -66,6 +68,26 @@ def test_a_hostile_file_gives_a_value_or_an_error_of_ours(
         except (AlexNetLibError, BadImage) as error:
             assert "\n" not in str(error), f"{path.name}: {error}"
     assert "this file ran code" not in capfd.readouterr().out
+
+
+EDITS = st.lists(st.tuples(st.integers(0, 2000), st.binary(min_size=1, max_size=6)), max_size=5)
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow's, about the damage
+@given(path=st.sampled_from(CORPUS), edits=EDITS, reader=st.sampled_from(list(READERS)))
+def test_any_bytes_in_the_midst_of_a_hostile_file_change_nothing_of_that(
+    path: Path, edits: list[tuple[int, bytes]], reader: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = bytearray(path.read_bytes())
+    for place, put in edits:
+        place = min(place, len(content))
+        content[place : place + len(put)] = put
+    folder = tmp_path_factory.getbasetemp()
+    (folder / path.name).write_bytes(content)
+    try:
+        READERS[reader](folder / path.name, folder)
+    except (AlexNetLibError, BadImage) as error:
+        assert "\n" not in str(error)
 
 
 MEMORY = """

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hostile import edited
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from imagenet_trees import CLASSES, contents, drawn, encoded, slowly, write_folders
 from safetensors.torch import load_file, save_file
 from torchvision.io import decode_jpeg
@@ -423,3 +426,28 @@ def test_what_others_laid_into_a_set_that_is_being_made_stays(folders: Path, tmp
     assert (tmp_path / "set" / "index.json").read_bytes() == (tmp_path / "index.json").read_bytes()
     assert all((tmp_path / "set" / name).read_text() == "x" for name in mine)
     assert sorted(path.name for path in (tmp_path / "set" / "unfinished").iterdir()) == ["ch3.tex"]
+
+
+@pytest.fixture(scope="module")
+def copied(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(prepared, tmp_path_factory.mktemp("copied") / "set")
+
+
+@pytest.mark.parametrize("name", ["index.json", "train/00000.json"])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_set_with_any_part_of_a_list_replaced_is_read_or_refused(
+    name: str, data: st.DataObject, prepared: Path, copied: Path
+) -> None:
+    content = json.loads((prepared / name).read_text())
+    (copied / name).write_text(json.dumps(data.draw(edited(content))))
+    try:
+        images = PreparedImages(copied)
+        assert len(images.labels) == len(images.names) == len(images)
+        assert images.images([0]).shape == (1, 3, images.side, images.side)
+        images.verify()
+        assert len(images.mean_image) == 3
+    except DataError as error:
+        assert str(copied) in str(error)
+    finally:
+        shutil.copyfile(prepared / name, copied / name)

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from hostile import JSON, edited
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from training_cases import hold
+from training_cases import hold, small
 
 from alexnet_lib.errors import DataError, SettingError, TrainingError
 from alexnet_lib.training import checkpoints
 from alexnet_lib.training import run_folder as folders
-from alexnet_lib.training.run_folder import RunFolder, read_log, read_settings
+from alexnet_lib.training.recipes import Recipe
+from alexnet_lib.training.run_folder import RunFolder, read_log, read_settings, recipe_in
 
 SETTINGS = {"recipe": {"rate": 0.01, "net": {"widths": (1, 2)}}, "data": {"images": 2}, "seed": 0}
 
@@ -262,3 +266,33 @@ def test_only_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     with RunFolder(tmp_path, SETTINGS).held():
         assert [name for name in (*ours, *others) if (tmp_path / name).exists()] == others
+
+
+WHOLE = {"recipe": small().plain(), "data": {"images": 2, "classes": ["a", "b"], "side": 72}, "seed": 0}
+
+
+@given(content=st.binary(max_size=100) | (JSON | edited(WHOLE)).map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_settings_or_are_refused_by_name(
+    content: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "settings.json"
+    path.write_bytes(content)
+    try:
+        assert isinstance(recipe_in(path.parent), Recipe)
+    except (DataError, SettingError) as error:
+        assert str(path) in str(error)
+
+
+EVENT = {"event": "pass", "step": 3, "pass": 1, "train_loss": 1.5, "rate": 0.01}
+
+
+@given(lines=st.lists(st.binary(max_size=40) | (JSON | edited(EVENT)).map(lambda value: json.dumps(value).encode())))
+def test_any_bytes_are_a_log_or_are_refused_by_name(
+    lines: list[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "log.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    try:
+        assert all(isinstance(event["step"], int) for event in read_log(path.parent))
+    except DataError as error:
+        assert str(path) in str(error)
