@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..errors import DataError
 from .image_set import ImageSet, content_checksum, data_root
-from .imagenet.decode import BadImage, photograph
+from .imagenet.decode import BadImage, check_narrow, photograph
 from .imagenet.sources import SUFFIXES
 
 OWN = "photographs"  # a reader's; the others are data sets, whose pixels stay as they are stored
@@ -55,7 +55,7 @@ def load_photographs(
     own = folder is not None and folder.name == OWN
     images, done = [], Counter()
     for i in order:
-        image, notes = _open(files[i], own)
+        image, notes = _open(files[i], own, side)
         images.append(_square(image, side))
         done.update(notes)
     name = "".join([f"photographs {called}", *(f", {count:,} {note}" for note, count in done.items())])
@@ -82,7 +82,7 @@ def photographs_in(folder: Path) -> list[Path]:
 
 def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
     """One image file as RGB uint8 (3, side, side): shorter side to `side`, then the centre (section 2)."""
-    return _square(open_photograph(path), side)
+    return _square(_open(path, own=True, side=side)[0], side)
 
 
 def _square(image: Image.Image, side: int) -> torch.Tensor:
@@ -99,9 +99,11 @@ def open_photograph(path: Path) -> Image.Image:
     return _open(path, own=True)[0]
 
 
-def _open(path: Path, own: bool) -> tuple[Image.Image, tuple[str, ...]]:
+def _open(path: Path, own: bool, side: int = 1) -> tuple[Image.Image, tuple[str, ...]]:
     try:
-        return photograph(path.read_bytes(), own=own)
+        image, notes = photograph(path.read_bytes(), own=own)
+        check_narrow(image, side)
+        return image, notes
     except (OSError, BadImage) as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}): replace or delete it") from error
 

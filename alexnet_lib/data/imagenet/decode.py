@@ -86,12 +86,18 @@ def _cut(image: Image.Image, side: int, resample: str) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
+def check_narrow(image: Image.Image, side: int) -> None:
+    """BadImage: brought to a shorter side of `side`, it would have more than MOST_PIXELS."""
+    shorter, longer = sorted(image.size)
+    if side * side * longer > MOST_PIXELS * shorter:
+        raise BadImage(f"{image.width} x {image.height} pixels, too narrow to be brought to a shorter side of {side}")
+
+
 def _resized(image: Image.Image, side: int, resample: Image.Resampling) -> Image.Image:
     width, height = image.size
     shorter, longer = sorted(image.size)
     if shorter == side:
         return image
     length = int(side * longer / shorter)  # cut off, not rounded, as torchvision's Resize does
-    if side * length > MOST_PIXELS:
-        raise BadImage(f"{width} x {height} pixels, too narrow to be brought to a shorter side of {side}")
+    check_narrow(image, side)
     return image.resize((side, length) if width <= height else (length, side), resample)
