@@ -8,7 +8,7 @@ import tempfile
 import traceback
 
 from .commands.parsers import parser
-from .errors import AlexNetLibError, first_line, out_of_memory
+from .errors import AlexNetLibError, first_line, out_of_memory, printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except AlexNetLibError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error: " + "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)

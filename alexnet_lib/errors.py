@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class AlexNetLibError(Exception):
     """Base of every error this library raises on purpose; the command line prints it without a traceback."""
@@ -33,6 +35,12 @@ def first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
     said = next((line for line in lines if line and not line.endswith(":")), lines[0])
     return f"{said[:180]} is missing" if isinstance(error, KeyError) else said[:200]
+
+
+def printable(name: str | os.PathLike) -> str:
+    """A name as text that a terminal or a figure can show: control characters, and bytes that are no UTF-8, as escapes
+    such as \\n and \\udce9."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(name))
 
 
 def check_counts(args: object, *options: str) -> None:

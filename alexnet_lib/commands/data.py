@@ -7,6 +7,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import printable
+
 
 def run_fetch(args: argparse.Namespace) -> int:
     """Download `args.name` into the data root; 0 when it is there."""
@@ -22,6 +24,7 @@ def run_show(args: argparse.Namespace) -> int:
     """Print what is at this data root, and how to get what is missing: both splits of CIFAR-10 as `load_cifar10` gives
     them, photographs, Tiny ImageNet, and folders that prepare-imagenet made."""
     from ..data.cifar10 import SPLITS, find_data, how_to_get, load_cifar10
+    from ..data.cifar10_files import ImageTree
     from ..data.image_set import data_root
 
     root, found = data_root(args.data), find_data(args.data)
@@ -31,6 +34,8 @@ def run_show(args: argparse.Namespace) -> int:
         print(f"{images.label}\n  source: {images.source}\n  {images.checksum}")
     if found is None:
         print(how_to_get(root))
+    if isinstance(found, ImageTree) and found.left_out:
+        print(f"  {found.left_out.line()}")
     print(_photographs(root))
     for line in _prepared(root):
         print(line)
@@ -39,6 +44,7 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def _photographs(root: Path) -> str:
+    from ..data.listing import LeftOut
     from ..data.photographs import FOLDERS, SHIPPED, photographs_folder, photographs_in
 
     folder = photographs_folder(root)
@@ -47,7 +53,9 @@ def _photographs(root: Path) -> str:
             f"no photographs in {root} ({', '.join(FOLDERS)}): chapters take windows of the {len(SHIPPED)} that "
             "scikit-image installs"
         )
-    return f"photographs, {len(photographs_in(folder)):,} images\n  source: {folder.relative_to(root)}"
+    left = LeftOut()
+    told = f"photographs, {len(photographs_in(folder, left)):,} images\n  source: {folder.relative_to(root)}"
+    return told + (f"\n  {left.line()}" if left else "")
 
 
 def _tiny(root: Path) -> str:
@@ -75,9 +83,13 @@ def _prepared(root: Path) -> Iterator[str]:
 def run_prepare(args: argparse.Namespace) -> int:
     """Prepare `args.src` into `args.dst` and print what came of it; 0 when the set is complete."""
     from ..data.imagenet.preparation import prepare
+    from ..data.imagenet.sources import find_source, part_of
 
+    source = find_source(args.src, args.val_labels)
+    if source.left_out:
+        print(source.left_out.line(), flush=True)
     index = prepare(
-        args.src,
+        part_of(source, args.classes, args.per_class),
         args.dst,
         side=args.side,
         format=args.format,
@@ -85,9 +97,6 @@ def run_prepare(args: argparse.Namespace) -> int:
         resample=args.resample,
         jobs=args.jobs,
         skip_bad=args.skip_bad,
-        val_labels=args.val_labels,
-        classes=args.classes,
-        per_class=args.per_class,
     )
     print(f"prepared in {args.dst}: {len(index['classes']):,} classes, {args.side} x {args.side} pixels, {args.format}")
     for split, summary in index["splits"].items():
@@ -106,7 +115,7 @@ def _print_split(split: str, summary: dict, by_class: list[int]) -> None:
     if summary["exif_turned"]:
         print(f"  {summary['exif_turned']:,} ask in their EXIF to be turned, and are not (as in 2012)")
     for image in summary["skipped"]:
-        print(f"  left out: {image['name']}: {image['reason']}")
+        print(f"  left out: {printable(image['name'])}: {image['reason']}")
 
 
 def run_verify(args: argparse.Namespace) -> int:

@@ -21,12 +21,12 @@ import torch
 
 from ..augment.view_sets import views
 from ..data.wordnet import nouns
-from ..errors import SettingError, first_line
+from ..errors import SettingError, first_line, printable
 from ..figures.kernels import draw_kernels
 from ..figures.predictions import draw_answer, grid_extent
 from ..measures.evidence import evidence_map, occlusion_map
 from ..measures.kernels import KINDS, kernel_table, specialisation
-from ..measures.photo_index import read_queries
+from ..measures.photo_index import read_queries, some_readable
 from ..measures.predictions import top_labels
 from ..measures.trained import FeatureNet, load_feature_net
 from ..network.alexnet import AlexNet
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()
+    some_readable(args.images, "look at")  # before weights are loaded, or even fetched
     net = load_feature_net(args.weights, device)
     looking = planned(net.net, args.layer, args.occlude)
     paths, images = read_queries(args.images, net.side, "look at") if args.images else ([], [])
@@ -71,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
         inspect_kernels(net, out)
         words = words_of(net.classes)
         for path, image, name in zip(paths, images, names_for(paths, out), strict=True):
-            print(path)
-            inspect_image(net, words, image.to(device), looking, path.name, out / name)
+            print(printable(path))
+            inspect_image(net, words, image.to(device), looking, printable(path.name), out / name)
     return 0
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.listing import LeftOut
 from ..data.photographs import open_photograph
-from ..errors import SettingError, check_counts
-from ..measures.photo_index import PhotoIndex, read_queries
+from ..errors import SettingError, check_counts, printable
+from ..measures.photo_index import STORE, PhotoIndex, photos_of, read_queries, some_readable
 from ..measures.retrieval import Neighbours, features_of
 from ..measures.trained import FeatureNet, load_feature_net
 from ..system.devices import describe_device, keep_freed_memory, pick_device
@@ -23,7 +24,7 @@ from ..system.progress import progress
 from .outputs import check_free, save
 
 SHOWN_SIDE = 1.25  # inches of a photograph on the sheet
-MOST_QUERIES = 40  # rows of a sheet
+MOST_QUERIES, MOST_NEIGHBOURS = 40, 12  # rows and columns of a sheet
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,17 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     if device.type == "cpu":
         keep_freed_memory()
+    some_readable(args.images)  # before weights are loaded, or even fetched
+    photos_of(Path(args.index), Path(args.store or Path(args.index) / STORE), LeftOut())
     net = load_feature_net(args.weights, device)
     index = indexed(args, net)
     print(f"{len(index.photos):,} photographs in {index.folder}, by {net.name}; {describe_device(device)}")
     if net.doubt:
         print(net.doubt)
+    if index.left_out:
+        print(index.left_out.line())
     for photo in index.broken:
-        print(f"left out: {photo.path}: {photo.broken}")
+        print(f"left out: {printable(photo.path)}: {photo.broken}")
     for note, count in Counter(note for photo in index.photos for note in photo.notes).items():
         print(f"{note}: {count:,} photographs")
     queries, images = read_queries(args.images, net.side)
@@ -60,7 +65,15 @@ def run(args: argparse.Namespace) -> int:
     for one in found:
         print_found(one, "bits" if args.codes else "")
     write_sheet(sheet, found, index.folder, "bits" if args.codes else "")
-    print(f"drawn in {sheet}" + (f" (the first {MOST_QUERIES})" if len(found) > MOST_QUERIES else ""))
+    fewer = [
+        f"the first {most} {what}"
+        for what, most, there in (
+            ("images", MOST_QUERIES, len(found)),
+            ("neighbours of each", MOST_NEIGHBOURS, max(len(one.paths) for one in found)),
+        )
+        if there > most
+    ]
+    print(f"drawn in {sheet}" + (f" ({', '.join(fewer)})" if fewer else ""))
     return 0
 
 
@@ -94,9 +107,9 @@ def look_for(index: PhotoIndex, queries: Sequence[Path], features: np.ndarray, k
 
 def print_found(one: Found, unit: str) -> None:
     """A line a neighbour: its rank, its distance, its path."""
-    print(one.query)
+    print(printable(one.query))
     for rank, (path, far) in enumerate(zip(one.paths, one.distances, strict=True), 1):
-        print(f"  {rank:3d}  {told(far, unit):>9}  {path}")
+        print(f"  {rank:3d}  {told(far, unit):>9}  {printable(path)}")
 
 
 def told(distance: float, unit: str) -> str:
@@ -109,7 +122,7 @@ def write_sheet(path: Path, found: Sequence[Found], folder: Path, unit: str) -> 
     from matplotlib.figure import Figure
 
     shown = found[:MOST_QUERIES]
-    columns = 1 + max(len(one.paths) for one in shown)
+    columns = 1 + min(MOST_NEIGHBOURS, max(len(one.paths) for one in shown))
     fig = Figure(figsize=(SHOWN_SIDE * columns, 1.2 * SHOWN_SIDE * len(shown)), layout="tight")
     axes = fig.subplots(len(shown), columns, squeeze=False)
     for row, one in zip(axes, shown, strict=True):

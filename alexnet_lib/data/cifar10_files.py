@@ -12,7 +12,7 @@ import pickle
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +21,8 @@ import torch
 
 from ..errors import DataError, first_line
 from ..system.progress import progress
-from .imagenet.sources import folders_in, images_in, odd_class
+from .imagenet.sources import odd_class
+from .listing import LeftOut, folders_in, images_in
 from .photographs import open_photograph
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -133,6 +134,7 @@ class ImageTree:
     """A tree {train,test}/<class>/*.{jpg,png}; classes are the folders in alphabetical order, images in name order."""
 
     folder: Path
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
     @property
     def source(self) -> str:
@@ -154,7 +156,8 @@ class ImageTree:
     def files(self) -> dict[str, list[list[os.DirEntry]]]:
         """For each split, for each class, its image files in name order. DataError names a folder that has none."""
         return {
-            split: [_class_images(self.folder / split / name) for name in self.classes] for split in ("train", "test")
+            split: [_class_images(self.folder / split / name, self.left_out) for name in self.classes]
+            for split in ("train", "test")
         }
 
     def name(self, split: str, decoded: int) -> str:
@@ -189,8 +192,8 @@ class ImageTree:
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), labels
 
 
-def _class_images(folder: Path) -> list[os.DirEntry]:
-    files = images_in(folder)
+def _class_images(folder: Path, left: LeftOut) -> list[os.DirEntry]:
+    files = images_in(folder, left)
     if not files:
         raise DataError(f"the class folder {folder} holds no .jpg or .png image: fill it or remove it")
     return files
@@ -214,8 +217,11 @@ def find_cifar10(root: Path) -> Batches | ImageTree | None:
     if _has_splits(root):
         return ImageTree(root)
     for folder in map(root.joinpath, folders_in(root)):
-        if _has_splits(folder) and folders_in(folder / "train") == CIFAR10_CLASSES:
-            return ImageTree(folder)
+        try:
+            if _has_splits(folder) and folders_in(folder / "train") == CIFAR10_CLASSES:
+                return ImageTree(folder)
+        except PermissionError:  # lost+found of a mounted disk, or another user's
+            continue
     return None
 
 

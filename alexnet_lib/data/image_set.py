@@ -87,16 +87,13 @@ def content_checksum(images: torch.Tensor, labels: torch.Tensor) -> str:
 def data_root(data: str | os.PathLike | None = None) -> Path:
     """The folder that holds the data: the argument, else ALEXNET_DATA, else data/downloads of this project.
 
-    Outside a clone the last is that of the nearest folder upwards from the current one that has a `data` folder, else
-    of the current one. The folder need not exist.
+    Outside a clone the last is that of the current folder. The folder need not exist.
     """
     if (given := given_root(data)) is not None:
         return given
     if (ROOT / "pyproject.toml").is_file():
         return ROOT / "data" / "downloads"
-    here = Path.cwd()
-    home = next((folder for folder in (here, *here.parents) if (folder / "data").is_dir()), here)
-    return home / "data" / "downloads"
+    return Path.cwd() / "data" / "downloads"
 
 
 def given_root(data: str | os.PathLike | None) -> Path | None:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from ..errors import DataError
 from .image_set import ImageSet, content_checksum, data_root
-from .imagenet.decode import BadImage, check_narrow, photograph
-from .imagenet.sources import SUFFIXES
+from .imagenet.decode import BadImage, check_narrow, content_of, photograph
+from .listing import SUFFIXES, LeftOut, images_under
 
 OWN = "photographs"  # a reader's; the others are data sets, whose pixels stay as they are stored
 FOLDERS = ("imagenet-samples-256", "imagenet/val", "imagenet/train", OWN)
@@ -42,7 +42,7 @@ def load_photographs(
     if folder is None and not shipped:
         raise DataError(f"no photographs at {root}: make a folder {root / 'photographs'} and put images into it")
     if folder:
-        files, called, source = photographs_in(folder), f"({folder.name})", f"files of {folder.name}"
+        files, called, source = photographs_in(folder, LeftOut()), f"({folder.name})", f"files of {folder.name}"
     else:
         import skimage  # a second to import, and only needed here
 
@@ -75,9 +75,12 @@ def photographs_folder(root: Path) -> Path | None:
     return next((root / name for name in FOLDERS if (root / name).is_dir()), None)
 
 
-def photographs_in(folder: Path) -> list[Path]:
-    """Its image files, at any depth, in the order of their names."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+def photographs_in(folder: Path, left: LeftOut) -> list[Path]:
+    """Its image files, at any depth, in the order of their names. DataError: it cannot be read."""
+    try:
+        return sorted(map(Path, images_under(folder, left)))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read ({error.strerror}): mend its permissions") from error
 
 
 def read_photograph(path: Path, side: int = SIDE) -> torch.Tensor:
@@ -101,10 +104,10 @@ def open_photograph(path: Path) -> Image.Image:
 
 def _open(path: Path, own: bool, side: int = 1) -> tuple[Image.Image, tuple[str, ...]]:
     try:
-        image, notes = photograph(path.read_bytes(), own=own)
+        image, notes = photograph(content_of(path), own=own)
         check_narrow(image, side)
         return image, notes
-    except (OSError, BadImage) as error:
+    except BadImage as error:
         raise DataError(f"{path} cannot be decoded as an image ({error}): replace or delete it") from error
 
 

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.imagenet.decode import BadImage, photograph
-from ..data.imagenet.sources import SUFFIXES
-from ..errors import DataError, SettingError, first_line
+from ..data.imagenet.decode import BadImage, content_of, photograph
+from ..data.listing import SUFFIXES, LeftOut, images_under, is_regular
+from ..errors import DataError, SettingError, first_line, printable
 from ..system.ahead import ahead
 from ..system.files import atomic_path, is_drawn, write_text
 from ..system.locks import only_one
@@ -37,6 +37,8 @@ KIND = "alexnet_lib photograph index"
 VERSION = 2  # of how photographs are read; features of another are made anew
 OURS = re.compile(r"(features|codes-\d+)-[0-9a-f]{16}\.(npy|pt)|\..*\.part")
 WRITTEN_EVERY = 4096  # photographs
+# What reading a store raises that was damaged, or edited by hand.
+_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 FEWEST = 64  # photographs from which codes are learned: fewer say nothing about others
 PASSES = 30
 
@@ -61,29 +63,28 @@ class Photo:
 def decoded(path: Path, side: int) -> tuple[torch.Tensor, tuple[str, ...]]:
     """A reader's photograph, uint8 (3, side, side), and what was done to it (`decode.photograph`). BadImage says why it
     cannot be used."""
-    try:
-        if is_drawn(path):
-            raise BadImage("drawn by this library, no photograph")
-        image, notes = photograph(path.read_bytes(), side)
-    except OSError as error:
-        raise BadImage(first_line(error)) from error
+    content = content_of(path)
+    if is_drawn(path):
+        raise BadImage("drawn by this library, no photograph")
+    image, notes = photograph(content, side)
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1), notes
 
 
-def photos_of(folder: Path, store: Path) -> list[Photo]:
-    """The image files under a folder, sorted by path, but for the index's own. DataError: no folder, or none in it."""
+def photos_of(folder: Path, store: Path, left: LeftOut) -> list[Photo]:
+    """The image files under a folder, sorted by path, but for the index's own. DataError: no folder, one that cannot be
+    read, or none in it."""
     if not folder.is_dir():
         raise DataError(f"--index {folder}: there is no such folder")
     found = []
-    for place, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if not name.startswith(".") and Path(place, name) != store)
-        for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                path = Path(place, name)
-                size, changed = (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else (0, 0)
-                found.append(Photo(str(path.relative_to(folder)), size, changed))
+    try:
+        for entry in images_under(folder, left, without=store):
+            size, changed = (entry.stat().st_size, entry.stat().st_mtime_ns) if os.path.exists(entry) else (0, 0)
+            found.append(Photo(str(Path(entry).relative_to(folder)), size, changed))
+    except OSError as error:
+        raise DataError(f"--index {folder} cannot be read ({error.strerror}): mend its permissions") from error
     if not found:
-        raise DataError(f"--index {folder} holds no image ({', '.join(SUFFIXES)})")
+        more = f"; {left.line()}" if left else ""
+        raise DataError(f"--index {folder} holds no image ({', '.join(SUFFIXES)}){more}")
     return sorted(found, key=lambda photo: photo.path)
 
 
@@ -97,7 +98,7 @@ class PhotoIndex:
         self.folder, self.files, self.net = folder, files, net
         self.photos = [photo for photo in photos if not photo.broken]
         self.broken = [photo for photo in photos if photo.broken]
-        self.features = features
+        self.features, self.left_out = features, LeftOut()
 
     @property
     def digest(self) -> str:
@@ -121,13 +122,16 @@ class PhotoIndex:
         """
         folder = Path(folder)
         store = Path(store) if store else folder / STORE
-        photos = photos_of(folder, store)
+        left = LeftOut()
+        photos = photos_of(folder, store, left)
         try:
             store.mkdir(parents=True, exist_ok=True)
             with only_one(store):
                 files = _Files.of(store, rebuild)
                 before = _Kept() if rebuild else _read(files, net)
-                return cls._made(folder, files, net, photos, before, report)
+                made = cls._made(folder, files, net, photos, before, report)
+                made.left_out = left
+                return made
         except OSError as error:
             why = first_line(error)
             raise DataError(f"the index cannot be written to {store} ({why}): give --store DIR") from error
@@ -178,10 +182,11 @@ class PhotoIndex:
 def _loaded(net: Autoencoder, path: Path) -> bool:
     """Whether a file gave the network its weights; one that is damaged gives none, and they are learned anew."""
     try:
-        net.load_state_dict(torch.load(path, weights_only=True))
-    except (OSError, EOFError, RuntimeError, TypeError, AttributeError, pickle.UnpicklingError):
+        state = torch.load(path, weights_only=True)
+        net.load_state_dict(state)
+        return all(bool(values.isfinite().all()) for values in state.values())
+    except (*_UNREADABLE, EOFError, RuntimeError, pickle.UnpicklingError):
         return False
-    return True
 
 
 class CodedIndex:
@@ -202,6 +207,13 @@ def digest_of(net: FeatureNet, photos: Sequence[Photo]) -> str:
     return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def _is_list(files: Any) -> bool:
+    """Whether this lists names by what they are of."""
+    return isinstance(files, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in files.values()
+    )
+
+
 @dataclass
 class _Files:
     """The files that the index keeps in its store, by what each is: only those are ever replaced or removed. Their list
@@ -218,14 +230,14 @@ class _Files:
         foreign = [name for name in there if not OURS.fullmatch(name)]
         try:
             content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if not (foreign or rebuild):
                 raise _damaged(store, error) from error
             content = None
         if isinstance(content, dict) and {"weights", "features", "photos"} <= set(content):
-            content = new | {"files": {"features": [content["features"]]}} | content  # of earlier versions too
+            content = new | {"files": {"features": [str(content["features"])]}} | content  # of earlier versions too
         if isinstance(content, dict) and content.get("kind") == KIND:
-            return cls(store, content)
+            return cls(store, content if _is_list(content.get("files")) else content | {"files": {}})
         if content is not None or foreign:
             held = CONTENT if content is not None else foreign[0]
             raise DataError(
@@ -274,16 +286,20 @@ def _read(files: _Files, net: FeatureNet) -> _Kept:
     try:
         made_by = content["weights"]
         photos = [Photo(**entry | {"notes": tuple(entry["notes"])}) for entry in content["photos"]]
+        if not OURS.fullmatch(content["features"]):
+            raise ValueError(f"{content['features']!r} is no name of its features")
         features = np.load(store / content["features"], mmap_mode="r")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        other, made_by = made_by["digest"] != net.digest, made_by["name"]
+    except _UNREADABLE as error:
         raise _damaged(store, error) from error
-    if made_by["digest"] != net.digest:
+    if other:
         raise SettingError(
-            f"the index in {store} was made with other weights ({made_by['name']}), whose features mean "
+            f"the index in {store} was made with other weights ({made_by}), whose features mean "
             "other things: give those, another --store, or --rebuild"
         )
-    if len(features) != sum(not photo.broken for photo in photos):
-        raise DataError(f"the index in {store} is damaged (features are missing): --rebuild makes it anew")
+    wanted = (sum(not photo.broken for photo in photos), net.net.config.hidden[-1])
+    if features.shape != wanted or features.dtype != np.float32 or not np.isfinite(features).all():
+        raise _damaged(store, ValueError(f"its features are not {wanted[0]:,} rows of {wanted[1]:,} numbers"))
     return _Kept(photos, features)
 
 
@@ -330,6 +346,12 @@ def _parts(photos: Iterable[Photo], size: int) -> Iterator[list[Photo]]:
         yield some
 
 
+def some_readable(paths: Sequence[Path], what: str = "look for") -> None:
+    """DataError where none of these is a file that could be read; nothing is opened."""
+    if paths and not any(map(is_regular, paths)):
+        raise DataError(f"no image to {what} can be read; the last: {paths[-1]}: there is no such file")
+
+
 def read_queries(paths: Sequence[Path], side: int, what: str = "look for") -> tuple[list[Path], torch.Tensor]:
     """Those that can be read, with their pixels, uint8 (n, 3, side, side); others are named on the error stream.
 
@@ -342,9 +364,9 @@ def read_queries(paths: Sequence[Path], side: int, what: str = "look for") -> tu
             images.append(image)
             good.append(path)
             for note in notes:
-                print(f"{path}: {note}", file=sys.stderr)
+                print(f"{printable(path)}: {note}", file=sys.stderr)
         except BadImage as error:
-            why = f"{path}: {error}"
+            why = f"{printable(path)}: {error}"
             print(f"cannot {what} {why}", file=sys.stderr)
     if not good:
         raise DataError(f"no image to {what} can be read; the last: {why}")

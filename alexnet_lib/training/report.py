@@ -25,12 +25,15 @@ SCALARS = (
 )
 
 
-PATIENT = (3, 500)  # passes and steps without learning anything, after which it is told: the earlier of the two
+PATIENT = (5, 500)  # passes and steps without learning anything, after which it is told: the earlier of the two
 
 
 def not_begun(recipe: Recipe, guessing: float) -> str:
     """What is said of a run that was never better than guessing, which has this error; and what to do."""
-    why = "look whether labels and pixels are right, and try another --rate, in another --out"
+    why = (
+        "look whether labels and pixels are right; try another --rate or, for a narrow network, PyTorch's own start "
+        "(--set net.deviations=none), in another --out"
+    )
     if recipe.net.deviations == paper().net.deviations:
         why = (
             "the text's starting weights may do this, for long or for ever. Begin anew, in another --out, with the "

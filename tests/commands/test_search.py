@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 from training_cases import photograph, words
 
 from alexnet_lib.__main__ import main
+from alexnet_lib.commands import inspect_net, search
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import DataError, SettingError
 from alexnet_lib.measures import photo_index
@@ -35,6 +38,14 @@ def folder(tmp_path: Path) -> Path:
     (root / "cut.jpg").write_bytes(b"\xff\xd8 no more")
     (root / "notes.txt").write_text("not an image")
     return root
+
+
+EDITS = {
+    "weights": {"weights": "x"},
+    "photos": {"photos": [{}]},
+    "files": {"files": 3},
+    "name": {"features": "../x.npy"},
+}
 
 
 def index_of(folder: Path, net: FeatureNet, **options) -> tuple[PhotoIndex, int]:  # noqa: ANN003
@@ -112,15 +123,25 @@ def test_an_index_of_other_weights_is_refused(folder: Path, net: FeatureNet, pre
     assert index_of(folder, second, rebuild=True)[1] == 7 and index_of(folder, second)[1] == 0
 
 
-@pytest.mark.parametrize("damage", ["content", "features", "rows"])
+@pytest.mark.parametrize(
+    "damage", ["content", "features", "rows", "nan", "width", "weights", "photos", "files", "name"]
+)
 def test_a_damaged_index_says_so(folder: Path, net: FeatureNet, damage: str) -> None:
     index_of(folder, net)
     store = folder / STORE
     if damage == "content":
         (store / CONTENT).write_text("{")
+    elif damage in EDITS:
+        content = json.loads((store / CONTENT).read_text())
+        (store / CONTENT).write_text(json.dumps(content | EDITS[damage]))
+        if damage == "files":  # nothing is lost with it: only what was left to clear away is not known
+            assert index_of(folder, net)[1] == 0
+            return
     else:
         (file,) = store.glob("features-*.npy")
-        file.unlink() if damage == "features" else np.save(file, np.zeros((2, 16), np.float32))
+        rows = np.load(file)
+        spoiled = {"rows": rows[:2], "nan": np.where(rows == rows[0], np.nan, rows), "width": rows[:, :3]}
+        file.unlink() if damage == "features" else np.save(file, spoiled[damage])
     with pytest.raises(DataError, match="damaged .*--rebuild"):
         index_of(folder, net)
     assert index_of(folder, net, rebuild=True)[1] == 7
@@ -174,7 +195,7 @@ def test_the_command_finds_a_copy_first_and_never_the_query_itself(
     assert main(searched(net, folder, tmp_path, *images, "--k", "3")) == 0
     said = capsys.readouterr()
     assert "6 photographs" in said.out and "left out: cut.jpg: " in said.out
-    assert f"cannot look for {tmp_path / 'bad.png'}: neither a JPEG nor a PNG" in said.err
+    assert f"cannot look for {tmp_path / 'bad.png'}: no image of a kind that is read" in said.err
     lines = said.out.splitlines()
     first = lines.index(str(copy))
     rank, far, path = lines[first + 1].split()
@@ -334,3 +355,67 @@ def test_the_content_is_plain(folder: Path, net: FeatureNet) -> None:
     index_of(folder, net)
     content = json.loads((folder / STORE / CONTENT).read_text())
     assert content["weights"] == {"name": net.name, "digest": net.digest} and len(content["photos"]) == 7
+
+
+def test_a_sheet_has_few_columns_and_the_list_all(
+    folder: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(search, "MOST_NEIGHBOURS", 2)
+    sheet = tmp_path / "sheet.png"
+    command = ["search", str(folder / "a" / "0.png"), "--index", str(folder), "--weights", str(trained), "--k", "700"]
+    assert main([*command, "--out", str(sheet), "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert f"drawn in {sheet} (the first 2 neighbours of each)" in said and "    5  " in said
+    with Image.open(sheet) as drawn:
+        assert drawn.width < 3.2 * search.SHOWN_SIDE * 110
+
+
+def test_codes_that_are_damaged_are_learned_anew(
+    folder: Path, net: FeatureNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_index, "FEWEST", 2)
+    index, _ = index_of(folder, net)
+    index.coded(8)
+    (file,) = (folder / STORE).glob("codes-8-*.pt")
+    state = torch.load(file, weights_only=True)
+    for damaged in (b"", b"else", None):
+        if damaged is None:
+            torch.save({name: torch.full_like(value, torch.nan) for name, value in state.items()}, file)
+        else:
+            file.write_bytes(damaged)
+        assert len(index.coded(8).codes) == len(index.photos)
+        assert all(value.isfinite().all() for value in torch.load(file, weights_only=True).values())
+
+
+def test_photographs_are_looked_for_before_weights_are_fetched(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    for module in (search, inspect_net):
+        monkeypatch.setattr(module, "load_feature_net", lambda *_: pytest.fail("loaded weights"))
+    (tmp_path / "empty").mkdir()
+    query = str(folder / "a" / "0.png")
+    for command in (
+        ["search", "none.jpg", "--index", str(folder)],
+        ["search", query, "--index", str(tmp_path / "nowhere")],
+        ["search", query, "--index", str(tmp_path / "empty")],
+        ["inspect", "torchvision", "none.jpg", "--out", str(tmp_path / "seen")],
+    ):
+        assert main([*command, "--device", "cpu"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_names_that_are_not_utf8_and_pipes_end_nothing(trained: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    odd = os.fsdecode(b"caf\xe9\x1b\n $x_{$.png")
+    for number, name in enumerate((odd, "b.png", "c.png")):
+        photograph(photos / name, number)
+    os.mkfifo(photos / "pipe.png")
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict", "OMP_NUM_THREADS": "1"}
+    for typed in (
+        ["search", str(photos / odd), str(photos / "pipe.png"), "--index", str(photos), "--weights", str(trained)],
+        ["inspect", str(trained), str(photos / odd), str(photos / "pipe.png")],
+    ):
+        command = [sys.executable, "-m", "alexnet_lib", *typed, "--out", str(tmp_path / typed[0]), "--device", "cpu"]
+        done = subprocess.run(command, capture_output=True, text=True, env=strict, timeout=240)
+        assert done.returncode == 0, done.stderr
+        assert "caf\\udce9\\x1b\\n $x_{$.png" in done.stdout and "pipe.png: a folder, a pipe or a device" in done.stderr

@@ -142,6 +142,12 @@ def test_validation_images_not_sorted_into_classes(folders: Path) -> None:
         find_source(folders)
     (folders / "l.txt").write_text("".join(f"{p.name} {p.name[:9]}\n" for p in (folders / "val").glob("*.JPEG")))
     assert counts(find_source(folders, folders / "l.txt"))["val"] == [2, 2, 2]
+    (inside := folders / "val" / "ILSVRC2012_img_val").mkdir()  # as the tar file is often unpacked
+    for path in (folders / "val").glob("*.JPEG"):
+        path.rename(inside / path.name)
+    assert counts(find_source(folders, folders / "l.txt"))["val"] == [2, 2, 2]
+    with pytest.raises(DataError, match="val is not sorted into class folders, and .* is not there.*--val-labels"):
+        find_source(folders)
 
 
 def spoil_class_missing(root: Path) -> None:
@@ -228,6 +234,11 @@ def test_tar_files_that_are_something_else(tars: Path) -> None:
     with tarfile.open(train, "w:gz") as tar:
         add(tar, "n01440764.tar", b"")
     with pytest.raises(DataError, match="cannot be read as a tar file .*not compressed"):
+        find_source(tars, labels)
+    with tarfile.open(train, "w") as tar:
+        for _ in range(2):
+            add(tar, "n01440764.tar", bytes(10_240))
+    with pytest.raises(DataError, match="holds n01440764.tar twice"):
         find_source(tars, labels)
     inner = io.BytesIO()
     tarfile.open(fileobj=inner, mode="w").close()

@@ -2,7 +2,8 @@
 
 What ImageNet really holds, and what is done with it:
 - CMYK JPEGs, grey ones, a PNG named JPEG, palettes: turned into RGB by Pillow's `convert("RGB")`; colour profiles are
-  not applied and a PNG's transparency is dropped. A grey image gets three equal channels.
+  not applied and a PNG's transparency is dropped. A grey image gets three equal channels. Of an animation the first
+  picture is taken.
 - EXIF orientation: counted, and not applied (but to a reader's own photographs, by `photograph`). The 2012 code and
   torchvision's ImageFolder do not apply it either, and the pixels of a few wrongly turned cameras should not differ
   from theirs.
@@ -16,10 +17,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from ...errors import first_line
+from ..listing import FORMATS, MOST_BYTES, is_regular
 
 RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MOST_PIXELS = 100_000_000  # of an image as it is stored, and resized; a photograph's of today has 50 million
@@ -49,6 +52,18 @@ def photograph(content: bytes, side: int | None = None, own: bool = True) -> tup
         return image if side is None else _cut(image, side, "bilinear"), notes if own else ()
 
 
+def content_of(path: Path) -> bytes:
+    """A photograph's file. BadImage: it is none that can be read to its end, or is larger than any photograph."""
+    if not is_regular(path):
+        raise BadImage("a folder, a pipe or a device" if path.exists() else "there is no such file")
+    try:
+        if (size := path.stat().st_size) > MOST_BYTES:
+            raise BadImage(f"{size:,} bytes are no photograph")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadImage(first_line(error)) from error
+
+
 @contextmanager
 def _as_bad_image(content: bytes) -> Iterator[None]:
     try:
@@ -56,13 +71,13 @@ def _as_bad_image(content: bytes) -> Iterator[None]:
     except (BadImage, MemoryError):
         raise
     except Image.UnidentifiedImageError:
-        raise BadImage("empty file" if not content else "neither a JPEG nor a PNG") from None
+        raise BadImage("empty file" if not content else "no image of a kind that is read") from None
     except Exception as error:  # a damaged file can raise almost anything in a decoder
         raise BadImage(first_line(error)) from error
 
 
 def _rgb(content: bytes, own: bool = False) -> tuple[Image.Image, tuple[str, ...]]:
-    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as opened:
+    with Image.open(io.BytesIO(content), formats=tuple(FORMATS)) as opened:
         if opened.mode[0] in "IF":
             raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
         if opened.width * opened.height > MOST_PIXELS:

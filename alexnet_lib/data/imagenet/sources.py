@@ -7,20 +7,21 @@ Nothing is decoded or unpacked here: an image is a name, a label and a place in 
 from __future__ import annotations
 
 import difflib
+import errno
 import hashlib
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError, SettingError
+from ..listing import MOST_BYTES, SUFFIXES, LeftOut, folders_in, images_in, is_image
 from .labels import LABELS_HELP, read_labels, read_words
 from .tars import TRAIN_TAR, VAL_TAR, Member, class_tars, members
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 LAYOUTS = f"""expected one of
   train/<class>/*.JPEG and val/<class>/*.JPEG (val/ may be missing);
   train/<class>/images/*.JPEG and val/images/*.JPEG with val/val_annotations.txt, as in Tiny ImageNet;
@@ -71,7 +72,8 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """All images of a source by split, each in the order of classes, then of names; `words[i]` may be None.
+    """All images of a source by split, each in the order of classes, then of names; `words[i]` may be None. left_out:
+    what lies among them and is none.
 
     DataError: a class whose name cannot be stored, printed or told from another.
     """
@@ -81,6 +83,7 @@ class Source:
     classes: tuple[str, ...]
     words: tuple[str | None, ...]
     splits: dict[str, list[Entry]]
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
     def __post_init__(self) -> None:
         if odd := odd_class(self.classes):
@@ -103,6 +106,8 @@ def fingerprint(entries: Sequence[Entry]) -> str:
 def read_bytes(folder: Path, entry: Entry) -> bytes:
     """The image file's content, OSError as the system gives it. No part of a tar file is read besides."""
     # Neither a Path nor a buffer is made for each of a million images.
+    if entry.size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"{entry.size:,} bytes are no photograph")
     with open(os.path.join(folder, entry.file), "rb", buffering=0) as file:
         if entry.offset < 0:
             return file.read()
@@ -121,6 +126,7 @@ def find_source(src: str | os.PathLike, val_labels: str | os.PathLike | None = N
 
 
 def _listed(folder: Path, val_labels: str | os.PathLike | None) -> Source:
+    left = LeftOut()
     if not folder.is_dir():
         hint = " (give the folder that holds the tar files)" if folder.is_file() else ""
         raise DataError(f"{folder} is not a folder{hint}: {LAYOUTS}")
@@ -129,16 +135,20 @@ def _listed(folder: Path, val_labels: str | os.PathLike | None) -> Source:
     elif (folder / VAL_TAR).is_file():
         raise DataError(f"{folder} holds {VAL_TAR} but no {TRAIN_TAR}: put both there")
     elif (folder / "train").is_dir():
-        layout, classes, splits = "train/ and val/ folders", *_from_folders(folder, val_labels)
+        layout, classes, splits = "train/ and val/ folders", *_from_folders(folder, val_labels, left)
     else:
         layout = "class folders"
-        classes = tuple(c for c in folders_in(folder) if (folder / c / "images").is_dir() or images_in(folder / c))
-        splits = {"train": list(_class_entries(folder, "", classes))}
+        classes = tuple(c for c in folders_in(folder) if _holds_images(folder / c))
+        splits = {"train": list(_class_entries(folder, "", classes, left))}
         if not classes:
             raise DataError(f"{folder} holds no images: {LAYOUTS}")
     if val_labels is not None and "val" not in splits:
         raise DataError(f"--val-labels {val_labels} is given, but {folder} holds no validation images")
-    return Source(folder, layout, classes, read_words(folder, classes), splits)
+    return Source(folder, layout, classes, read_words(folder, classes), splits, left)
+
+
+def _holds_images(folder: Path) -> bool:
+    return (folder / "images").is_dir() or bool(images_in(folder, LeftOut()))
 
 
 def part_of(source: Source, classes: int | Sequence[str] | None = None, per_class: int | None = None) -> Source:
@@ -184,21 +194,24 @@ def _chosen(source: Source, classes: int | Sequence[str] | None) -> tuple[str, .
     return tuple(name for name in there if name in set(classes))
 
 
-def _from_folders(folder: Path, val_labels: str | os.PathLike | None):
+def _from_folders(folder: Path, val_labels: str | os.PathLike | None, left: LeftOut):
     classes = folders_in(folder / "train")
     if not classes:
         raise DataError(f"{folder / 'train'} holds no class folders: {LAYOUTS}")
     if (listed := folder / "wnids.txt").is_file():  # Tiny ImageNet's list, by which a broken copy is noticed
         _check_same(classes, listed.read_text(encoding="utf-8-sig", errors="replace").split(), folder / "train", listed)
-    splits = {"train": list(_class_entries(folder, "train", classes))}
+    splits = {"train": list(_class_entries(folder, "train", classes, left))}
     if not (val := folder / "val").is_dir():
         return classes, splits
-    if val_classes := tuple(name for name in folders_in(val) if name != "images" or name in classes):
+    inside = folders_in(val)
+    if len(inside) == 1 and inside[0] not in classes:  # "images", or the name of the publisher's tar file
+        return classes, splits | {"val": _flat_val(folder, val / inside[0], classes, val_labels, left)}
+    if val_classes := tuple(name for name in inside if name != "images" or name in classes):
         if val_labels is not None:
             raise DataError(f"--val-labels {val_labels} is given, but {val} is sorted into class folders: leave it out")
         _check_same(classes, val_classes, folder / "train", val)
-        return classes, splits | {"val": list(_class_entries(folder, "val", classes))}
-    return classes, splits | {"val": _flat_val(folder, classes, val_labels)}
+        return classes, splits | {"val": list(_class_entries(folder, "val", classes, left))}
+    return classes, splits | {"val": _flat_val(folder, val, classes, val_labels, left)}
 
 
 def _check_same(classes: Sequence[str], others: Sequence[str], here: Path, there: Path) -> None:
@@ -209,15 +222,15 @@ def _check_same(classes: Sequence[str], others: Sequence[str], here: Path, there
         raise DataError(f"{here} and {there} do not hold the same classes: only {only} has {odd[0]}{more}{how}")
 
 
-def _flat_val(folder: Path, classes: tuple[str, ...], val_labels: str | os.PathLike | None) -> list[Entry]:
-    val = folder / "val"
-    images = val / "images" if (val / "images").is_dir() else val
-    labels = Path(val_labels) if val_labels is not None else val / "val_annotations.txt"
-    files = images_in(images)
+def _flat_val(
+    folder: Path, images: Path, classes: tuple[str, ...], val_labels: str | os.PathLike | None, left: LeftOut
+) -> list[Entry]:
+    labels = Path(val_labels) if val_labels is not None else folder / "val" / "val_annotations.txt"
+    files = images_in(images, left)
     if not files:
         raise DataError(f"{images} holds no images: {LAYOUTS}")
     if not labels.is_file():
-        raise DataError(f"{val} is not sorted into class folders, and {labels} is not there. {LABELS_HELP}")
+        raise DataError(f"{folder / 'val'} is not sorted into class folders, and {labels} is not there. {LABELS_HELP}")
     found = read_labels(labels, classes, [file.name for file in files])
     relative = images.relative_to(folder).as_posix()
     entries = (_entry(relative, file, label) for file, label in zip(files, found, strict=True))
@@ -231,7 +244,7 @@ def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
         _tar_entry(f"train/{name}", label, TRAIN_TAR, member)
         for label, name in enumerate(classes)
         for member in sorted(tars[name])
-        if _is_image(member.name)
+        if is_image(member.name)
     ]
     if empty := sorted(set(range(len(classes))) - {entry.label for entry in train}):
         raise DataError(f"{folder / TRAIN_TAR}: {classes[empty[0]]}.tar in it holds no images")
@@ -240,7 +253,7 @@ def _from_tars(folder: Path, val_labels: str | os.PathLike | None):
     if val_labels is None or not Path(val_labels).is_file():
         missing = "no --val-labels was given" if val_labels is None else f"{val_labels} is not there"
         raise DataError(f"{folder / VAL_TAR} does not say which image is of which class, and {missing}. {LABELS_HELP}")
-    images = [member for member in members(folder / VAL_TAR) if _is_image(member.name)]
+    images = [member for member in members(folder / VAL_TAR) if is_image(member.name)]
     labels = read_labels(Path(val_labels), classes, [Path(member.name).name for member in images])
     val = (_tar_entry("val", label, VAL_TAR, member) for member, label in zip(images, labels, strict=True))
     return classes, {"train": train, "val": sorted(val, key=IN_ORDER)}
@@ -250,12 +263,12 @@ def _tar_entry(prefix: str, label: int, file: str, member: Member) -> Entry:
     return Entry(f"{prefix}/{member.name}", label, file, member.offset, member.size, member.modified)
 
 
-def _class_entries(folder: Path, split: str, classes: Sequence[str]) -> Iterator[Entry]:
+def _class_entries(folder: Path, split: str, classes: Sequence[str], left: LeftOut) -> Iterator[Entry]:
     for label, name in enumerate(classes):
         place = folder / split / name
         if (place / "images").is_dir():
             place = place / "images"
-        files = images_in(place)
+        files = images_in(place, left)
         if not files:
             raise DataError(f"the class folder {place} holds no images ({', '.join(SUFFIXES)}): fill or remove it")
         relative = place.relative_to(folder).as_posix()
@@ -270,20 +283,3 @@ def _entry(relative: str, file: os.DirEntry, label: int) -> Entry:
         said = f"{file.path} cannot be read ({error.strerror}; a link to nothing?): mend or remove it"
         raise DataError(said) from error
     return Entry(name, label, name, -1, stat.st_size, stat.st_mtime_ns)
-
-
-def folders_in(folder: Path) -> tuple[str, ...]:
-    """Names of the visible folders inside, in alphabetical order."""
-    with os.scandir(folder) as found:
-        return tuple(sorted(f.name for f in found if f.is_dir() and not f.name.startswith(".")))
-
-
-def images_in(folder: Path) -> list[os.DirEntry]:
-    """The visible image files inside, by their names' endings, in the order of their names."""
-    with os.scandir(folder) as found:
-        return sorted((f for f in found if _is_image(f.name) and not f.is_dir()), key=lambda f: f.name)
-
-
-def _is_image(name: str) -> bool:
-    base = name.rpartition("/")[2]
-    return base.lower().endswith(SUFFIXES) and not base.startswith(".")

@@ -29,9 +29,11 @@ def class_tars(path: Path) -> dict[str, list[Member]]:
         for info in _walk(file, str(path)):
             if not info.name.endswith(".tar"):
                 raise DataError(f"{path} holds {info.name}: {expected}")
+            if (name := Path(info.name).stem) in classes:
+                raise DataError(f"{path} holds {name}.tar twice: {expected}")
             inner = _Window(file, info.offset_data, info.size)
             found = _walk(inner, f"{path}, {info.name} in it")
-            classes[Path(info.name).stem] = [_member(one, info.offset_data) for one in found]
+            classes[name] = [_member(one, info.offset_data) for one in found]
     if not classes:
         raise DataError(f"{path} holds nothing: {expected}")
     return classes
