@@ -9,10 +9,12 @@ import traceback
 
 from .commands.parsers import parser
 from .errors import AlexNetLibError, first_line, out_of_memory, printable
+from .system.files import FULL
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, run, and turn the errors a reader can mend into one line and exit code 2; others into one and 1."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # None where a caller has closed it
     args = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files may hold what the terminal, or UTF-8, has not
@@ -31,6 +33,10 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at its end
         return 141
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            sys.stdout = open(os.devnull, "w")  # it may be what is full
+            print(f"error: no space is left to write on ({first_line(error)}): make room", file=sys.stderr)
+            return 2
         return _unforeseen(error)
 
 

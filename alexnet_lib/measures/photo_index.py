@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ class Photo:
     changed: int
     broken: str = ""
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds = (str, int, int, str, tuple)
+        if not all(map(isinstance, astuple(self), kinds)) or not all(isinstance(note, str) for note in self.notes):
+            raise TypeError(f"{self} is no photograph's entry")
 
     @property
     def unread(self) -> Photo:

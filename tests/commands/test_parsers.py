@@ -125,6 +125,19 @@ def test_memory_that_is_too_small_is_said_in_one_line(
     assert capsys.readouterr().err.startswith(f"error: the memory is too small for this ({type(error).__name__}: ")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_output_that_is_full_or_closed(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m alexnet_lib data show --data {tmp_path}"
+    full = subprocess.run(f"{command} >/dev/full", shell=True, capture_output=True, text=True)
+    assert (
+        full.returncode == 2
+        and full.stderr.startswith("error: no space is left to write on")
+        and full.stderr.count("\n") == 1
+    )
+    closed = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
 def test_a_name_that_is_not_utf8_is_printed_all_the_same(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     folder.mkdir()

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hostile import edited
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from training_cases import photograph, words
 
@@ -419,3 +422,22 @@ def test_names_that_are_not_utf8_and_pipes_end_nothing(trained: Path, tmp_path: 
         done = subprocess.run(command, capture_output=True, text=True, env=strict, timeout=240)
         assert done.returncode == 0, done.stderr
         assert "caf\\udce9\\x1b\\n $x_{$.png" in done.stdout and "pipe.png: a folder, a pipe or a device" in done.stderr
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_an_index_with_any_part_replaced_is_used_or_refused(
+    data: st.DataObject, net: FeatureNet, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("any", numbered=True)
+    for number in range(2):
+        photograph(root / f"{number}.png", number)
+    index_of(root, net)
+    content = root / STORE / CONTENT
+    content.write_text(json.dumps(data.draw(edited(json.loads(content.read_text())))))
+    kept = {path.name for path in root.iterdir()}
+    try:
+        assert len(index_of(root, net)[0].photos) == 2
+    except (DataError, SettingError) as error:
+        assert str(root) in str(error)
+    assert {path.name for path in root.iterdir()} == kept
