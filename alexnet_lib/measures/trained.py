@@ -69,12 +69,10 @@ def load_feature_net(weights: str, device: torch.device) -> FeatureNet:
     from ..training.evaluation import load_weights
 
     path = Path(weights)
-    if not path.exists():
-        raise DataError(
-            f"weights {weights}: there is no such folder or file; give a run's folder, a .safetensors "
-            f"file in one, or {TORCHVISION}"
-        )
-    net, settings = load_weights(path)
+    try:
+        net, settings = load_weights(path)
+    except DataError as error:
+        raise DataError(f"{error}. Or give {TORCHVISION}, for its published weights") from error
     data = settings["data"]
     ready = _ready(net, read_scale(path), data["side"], str(path), data["classes"], device)
     return replace(ready, learned=has_learned(path))

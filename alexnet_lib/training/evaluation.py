@@ -27,6 +27,7 @@ from .run_folder import EDITED, SETTINGS, read_settings, recipe_in
 from .seeds import Share
 from .topk import TopKErrors
 
+TAKEN = "give the folder of a run of `train`, or a .safetensors file in one"
 VIEWS_AT_ONCE = 320  # images or views that go through the network together
 
 
@@ -84,6 +85,13 @@ def load_weights(path: Path) -> tuple[AlexNet, dict]:
     DataError: no such file, no run around it, or weights that are not of the run's network.
     """
     path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder; {TAKEN}")
+    if path.parent.name == "checkpoints":
+        raise DataError(f"{path} is a checkpoint, to go on training from; {TAKEN}, here {path.parent.parent}")
+    if path.is_file() and path.suffix != ".safetensors":
+        others = "weights that others trained are loaded by alexnet_lib.network.published_weights"
+        raise DataError(f"{path} is no weights of a run; {TAKEN} ({others})")
     file = path / "best.safetensors" if path.is_dir() else path
     settings, recipe = read_settings(file.parent), recipe_in(file.parent)
     with naming(file.parent / SETTINGS, EDITED):

@@ -209,7 +209,7 @@ def test_what_the_command_refuses_before_it_writes(
 def test_weights_that_cannot_be_used(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     (trained / "other.safetensors").write_bytes(b"no weights")
     for weights, said in (
-        ("nowhere", "weights nowhere: there is no such folder or file"),
+        ("nowhere", "nowhere: there is no such file or folder; give the folder of a run"),
         (str(tmp_path), "is not the folder of a run"),
         (str(trained / "other.safetensors"), "other.safetensors cannot be read ("),
     ):

@@ -215,7 +215,7 @@ def test_the_command_finds_a_copy_first_and_never_the_query_itself(
         (["--k", "0"], "--k 0: give a whole number"),
         (["--codes", "20"], "--codes 20: give a multiple of 8"),
         (["--codes", "64"], "6 photographs are too few to learn codes"),
-        (["--weights", "nowhere"], "weights nowhere: there is no such folder"),
+        (["--weights", "nowhere"], "nowhere: there is no such file or folder"),
         (["--out", "/proc/sheet.png"], "/proc/sheet.png cannot be written"),
     ],
 )

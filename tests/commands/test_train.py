@@ -170,7 +170,22 @@ def test_weights_that_are_not_there_or_damaged(
     assert "best.safetensors cannot be read (" in saying(capsys, ["evaluate", str(other), *judge])
     (other / "best.safetensors").unlink()
     assert "best.safetensors cannot be read (" in saying(capsys, ["evaluate", str(other), *judge])
-    assert "is not the folder of a run" in said(capsys, ["evaluate", str(tmp_path / "none"), *judge])
+    assert "there is no such file or folder" in said(capsys, ["evaluate", str(tmp_path / "none"), *judge])
+
+
+@pytest.mark.parametrize("name", ["none", "other.pth", "checkpoints/step-000000004.pt"])
+def test_what_are_no_weights_of_a_run_says_what_are(
+    name: str, run: Path, prepared: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (run / "other.pth").write_bytes(b"PK")
+    wanted = "give the folder of a run of `train`, or a .safetensors file in one"
+    for command in (
+        ["evaluate", str(run / name), "--data", str(prepared)],
+        ["inspect", str(run / name), "--out", str(run / "seen")],
+    ):
+        assert wanted in (err := said(capsys, [*command, "--device", "cpu"])) and err.startswith(f"error: {run / name}")
+        assert ("here " + str(run) in err) == ("checkpoints" in name)
+        assert ("Or give torchvision" in err) == (command[0] == "inspect")
 
 
 def test_weights_saved_under_a_wrapper_are_the_runs(
