@@ -15,7 +15,7 @@ from built_pages import ROOT, Build, build_book
 from hypothesis import settings
 from small_sets import write_tree
 
-# The same examples in every run; `pytest --hypothesis-profile=long` looks for new ones, for ten minutes a test.
+# The same examples in every run; `pytest --hypothesis-profile=long` looks for new ones, for some minutes a test.
 settings.register_profile("book", derandomize=True, database=None, deadline=timedelta(seconds=5))
 settings.register_profile("long", database=None, deadline=timedelta(seconds=1), max_examples=100_000)
 settings.load_profile("book")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from hostile import edited
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from training_cases import photograph, words
@@ -424,7 +424,6 @@ def test_names_that_are_not_utf8_and_pipes_end_nothing(trained: Path, tmp_path: 
         assert "caf\\udce9\\x1b\\n $x_{$.png" in done.stdout and "pipe.png: a folder, a pipe or a device" in done.stderr
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_index_with_any_part_replaced_is_used_or_refused(
     data: st.DataObject, net: FeatureNet, tmp_path_factory: pytest.TempPathFactory

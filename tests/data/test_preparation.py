@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hostile import edited
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from imagenet_trees import CLASSES, contents, drawn, encoded, slowly, write_folders
 from safetensors.torch import load_file, save_file
@@ -434,7 +434,6 @@ def copied(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["index.json", "train/00000.json"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_set_with_any_part_of_a_list_replaced_is_read_or_refused(
     name: str, data: st.DataObject, prepared: Path, copied: Path
