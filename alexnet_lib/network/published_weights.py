@@ -37,7 +37,7 @@ def load_weights(net: nn.Module, state: Mapping[str, Any], *, channel_order: str
     torch.compile put before or within them. channel_order="BGR" turns conv1's
     kernels round, as those trained by Caffe on BGR pixels need. Values may be tensors or NumPy arrays.
     Raises DataError naming the first tensor, in the order of the layers, that is missing, too many or misshapen, and
-    the variant that the file looks like.
+    the variant that the file looks like; or one that holds what is no number.
     """
     if channel_order not in CHANNEL_ORDERS:
         raise SettingError(f"channel_order {channel_order!r} is not known; use RGB, or BGR for weights out of Caffe")
@@ -68,12 +68,15 @@ def _our_name(name: str) -> str:
 
 def _tensor(name: str, value: Any) -> torch.Tensor:
     try:
-        return torch.as_tensor(value)
+        tensor = torch.as_tensor(value)
     except (RuntimeError, TypeError, ValueError):
         raise DataError(
             f"{name!r} is a {type(value).__name__}, not a tensor: give the mapping of names to tensors itself "
             '(in a checkpoint often under "state_dict" or "model")'
         ) from None
+    if not tensor.is_meta and tensor.is_floating_point() and not tensor.isfinite().all():
+        raise DataError(f"{name} holds NaN or infinity: the file is damaged, or the network has diverged")
+    return tensor
 
 
 def _fitted(

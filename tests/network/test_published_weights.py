@@ -1,5 +1,6 @@
 """Starting weights layer by layer, and weights that others trained."""
 
+import math
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -139,6 +140,14 @@ def test_names_that_wrappers_made_longer_load_too(theirs, wrap):
     ours, wanted = net.state_dict(), theirs.state_dict()
     assert torch.equal(ours["conv2.weight"], wanted["features.3.weight"])
     assert torch.equal(ours["fc8.bias"], wanted["classifier.6.bias"])
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_weights_that_are_no_numbers_are_refused(theirs, number):
+    state = {name: value.clone() for name, value in theirs.state_dict().items()}
+    state["features.3.weight"][5, 6, 1, 1] = number
+    with pytest.raises(DataError, match="features.3.weight holds NaN or infinity"):
+        load_weights(AlexNet(AlexNetConfig.torchvision(), seed=0), state)
 
 
 def test_two_names_of_one_tensor_are_refused(theirs):
