@@ -26,6 +26,7 @@ from ..listing import FORMATS, MOST_BYTES, is_regular
 
 RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MOST_PIXELS = 100_000_000  # of an image as it is stored, and resized; a photograph's of today has 50 million
+FEW_PIXELS, MOST_A_BYTE = 10_000_000, 500  # above so many pixels a file must have its bytes: photographs have 20 a byte
 TURNED, ON_WHITE = "turned as its EXIF asks", "transparent parts on white"
 _ORIENTATION = 0x0112
 
@@ -82,6 +83,8 @@ def _rgb(content: bytes, own: bool = False) -> tuple[Image.Image, tuple[str, ...
             raise BadImage(f"more than 8 bits a pixel (Pillow's mode {opened.mode}): save it with 8")
         if opened.width * opened.height > MOST_PIXELS:
             raise BadImage(f"{opened.width} x {opened.height} pixels, more than {MOST_PIXELS:,}: save it smaller")
+        if opened.width * opened.height > max(FEW_PIXELS, MOST_A_BYTE * len(content)):
+            raise BadImage(f"{opened.width} x {opened.height} pixels in {len(content):,} bytes are no photograph")
         asks = opened.getexif().get(_ORIENTATION, 1) if "exif" in opened.info else 1
         if not own:
             image = opened.convert("RGB") if opened.mode != "RGB" else opened
