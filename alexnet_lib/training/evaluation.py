@@ -6,6 +6,7 @@ and ablations".
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,12 +23,14 @@ from ..errors import DataError, SettingError
 from ..network.alexnet import AlexNet
 from ..network.published_weights import load_weights as fill
 from ..system.files import naming
+from ..system.progress import progress
 from .feed import validation_batches
 from .run_folder import EDITED, SETTINGS, read_settings, recipe_in
 from .seeds import Share
 from .topk import TopKErrors
 
 TAKEN = "give the folder of a run of `train`, or a .safetensors file in one"
+SLOW = 2.0  # seconds after which a bar is shown
 VIEWS_AT_ONCE = 320  # images or views that go through the network together
 
 
@@ -74,8 +77,12 @@ def count_errors(
     counted = TopKErrors((1, 5) if len(images.classes) > 5 else (1,))
     scales = [scale.to(device) for scale in scales]
     at_once = max(1, VIEWS_AT_ONCE // len(view_list(images.side, images.side, size, which)))
-    for pixels, labels in validation_batches(images, share, device, at_once):
-        counted.add(probabilities(nets, scales, pixels, size, which, autocast), labels)
+    # In a terminal, and by the first process: chapters and logs are not to fill with bars.
+    quiet = share.rank > 0 or not sys.stderr.isatty()
+    with progress(total=len(images), desc="validating", unit="image", delay=SLOW, disable=quiet) as bar:
+        for pixels, labels in validation_batches(images, share, device, at_once):
+            counted.add(probabilities(nets, scales, pixels, size, which, autocast), labels)
+            bar.update(len(labels) * share.size)
     return counted
 
 

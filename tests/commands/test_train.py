@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from alexnet_lib.commands.train import _sets, _too_large
 from alexnet_lib.data.imagenet import preparation
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import DataError, SettingError
+from alexnet_lib.training import evaluation
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +189,18 @@ def test_what_are_no_weights_of_a_run_says_what_are(
         assert wanted in (err := said(capsys, [*command, "--device", "cpu"])) and err.startswith(f"error: {run / name}")
         assert ("here " + str(run) in err) == ("checkpoints" in name)
         assert ("Or give torchvision" in err) == (command[0] == "inspect")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_long_evaluation_shows_a_bar_in_a_terminal(
+    terminal: bool, run: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    shown.isatty = lambda: terminal
+    monkeypatch.setattr(evaluation, "SLOW", 0.0)
+    monkeypatch.setattr(sys, "stderr", shown)
+    assert main(["evaluate", str(run), "--data", str(prepared), "--device", "cpu"]) == 0
+    assert ("validating:" in shown.getvalue()) == terminal
 
 
 def test_weights_saved_under_a_wrapper_are_the_runs(
