@@ -21,7 +21,7 @@ from typing import Any
 
 from . import ROOT, __version__
 from .errors import RecordError
-from .system.files import write_text
+from .system.files import NUMBERS, write_text
 
 REQUIRED: dict[str, type | tuple[type, ...]] = {
     "experiment": str,
@@ -197,7 +197,7 @@ def read(path: Path) -> dict[str, Any]:
     """Read one record. Raises RecordError naming the file when it is not JSON, or not a complete record."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        record = json.loads(text, object_pairs_hook=partial(_Object.of, f"{path}"), **_NUMBERS)
+        record = json.loads(text, object_pairs_hook=partial(_Object.of, f"{path}"), **NUMBERS)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is not JSON ({error}); restore it with git, or delete it and run again") from error
     except OSError as error:
@@ -223,15 +223,6 @@ class _Object(dict):
 
     def __missing__(self, name: str) -> Any:
         raise RecordError(f"{self.where}: {name!r} is missing beside {', '.join(map(repr, list(self)[:5]))}")
-
-
-def _finite(digits: str, kind: type = float) -> float:
-    if not math.isfinite(float(digits)):
-        raise ValueError(f"{digits[:20]} is no number of a record")
-    return kind(digits)
-
-
-_NUMBERS = {"parse_constant": _finite, "parse_float": _finite, "parse_int": partial(_finite, kind=int)}
 
 
 def load(experiment: str, run: str | None = None, root: Path | None = None) -> dict[str, Any]:

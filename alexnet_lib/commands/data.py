@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from ..errors import printable
@@ -83,13 +84,9 @@ def _prepared(root: Path) -> Iterator[str]:
 def run_prepare(args: argparse.Namespace) -> int:
     """Prepare `args.src` into `args.dst` and print what came of it; 0 when the set is complete."""
     from ..data.imagenet.preparation import prepare
-    from ..data.imagenet.sources import find_source, part_of
 
-    source = find_source(args.src, args.val_labels)
-    if source.left_out:
-        print(source.left_out.line(), flush=True)
     index = prepare(
-        part_of(source, args.classes, args.per_class),
+        args.src,
         args.dst,
         side=args.side,
         format=args.format,
@@ -97,6 +94,10 @@ def run_prepare(args: argparse.Namespace) -> int:
         resample=args.resample,
         jobs=args.jobs,
         skip_bad=args.skip_bad,
+        val_labels=args.val_labels,
+        classes=args.classes,
+        per_class=args.per_class,
+        say=partial(print, flush=True),
     )
     print(f"prepared in {args.dst}: {len(index['classes']):,} classes, {args.side} x {args.side} pixels, {args.format}")
     for split, summary in index["splits"].items():

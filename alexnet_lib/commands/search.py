@@ -16,7 +16,7 @@ import numpy as np
 from ..data.listing import LeftOut
 from ..data.photographs import open_photograph
 from ..errors import SettingError, check_counts, printable
-from ..measures.photo_index import STORE, PhotoIndex, photos_of, read_queries, some_readable
+from ..measures.photo_index import Photo, PhotoIndex, photos_of, read_queries, some_readable
 from ..measures.retrieval import Neighbours, features_of
 from ..measures.trained import FeatureNet, load_feature_net
 from ..system.devices import describe_device, keep_freed_memory, pick_device
@@ -47,14 +47,15 @@ def run(args: argparse.Namespace) -> int:
     if device.type == "cpu":
         keep_freed_memory()
     some_readable(args.images)  # before weights are loaded, or even fetched
-    photos_of(Path(args.index), Path(args.store or Path(args.index) / STORE), LeftOut())
+    left = LeftOut()
+    photos = photos_of(args.index, args.store, left)
     net = load_feature_net(args.weights, device)
-    index = indexed(args, net)
+    index = indexed(args, net, photos)
     print(f"{len(index.photos):,} photographs in {index.folder}, by {net.name}; {describe_device(device)}")
     if net.doubt:
         print(net.doubt)
-    if index.left_out:
-        print(index.left_out.line())
+    if left:
+        print(left.line())
     for photo in index.broken:
         print(f"left out: {printable(photo.path)}: {photo.broken}")
     for note, count in Counter(note for photo in index.photos for note in photo.notes).items():
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def indexed(args: argparse.Namespace, net: FeatureNet) -> PhotoIndex:
+def indexed(args: argparse.Namespace, net: FeatureNet, photos: list[Photo]) -> PhotoIndex:
     """The index of the folder, with a bar while photographs are read."""
     with progress(total=None, desc="photographs") as bar:
 
@@ -85,7 +86,9 @@ def indexed(args: argparse.Namespace, net: FeatureNet) -> PhotoIndex:
             bar.total = of
             bar.update(done - bar.n)
 
-        return PhotoIndex.brought_up_to_date(args.index, net, store=args.store, rebuild=args.rebuild, report=report)
+        return PhotoIndex.brought_up_to_date(
+            args.index, net, store=args.store, rebuild=args.rebuild, photos=photos, report=report
+        )
 
 
 def look_for(index: PhotoIndex, queries: Sequence[Path], features: np.ndarray, k: int, bits: int | None) -> list[Found]:

@@ -26,7 +26,7 @@ from ..data.imagenet.decode import BadImage, content_of, photograph
 from ..data.listing import SUFFIXES, LeftOut, images_under, is_regular
 from ..errors import DataError, SettingError, first_line, printable
 from ..system.ahead import ahead
-from ..system.files import atomic_path, is_drawn, write_text
+from ..system.files import UNREADABLE, atomic_path, is_drawing, write_text
 from ..system.locks import only_one
 from .binary_codes import Autoencoder, HammingIndex, fit_autoencoder
 from .retrieval import AT_ONCE, Neighbours, VectorIndex, features_of
@@ -37,8 +37,6 @@ KIND = "alexnet_lib photograph index"
 VERSION = 2  # of how photographs are read; features of another are made anew
 OURS = re.compile(r"(features|codes-\d+)-[0-9a-f]{16}\.(npy|pt)|\..*\.part")
 WRITTEN_EVERY = 4096  # photographs
-# What reading a store raises that was damaged, or edited by hand.
-_UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 FEWEST = 64  # photographs from which codes are learned: fewer say nothing about others
 PASSES = 30
 
@@ -54,10 +52,14 @@ class Photo:
     broken: str = ""
     notes: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> Photo:
+        """Out of an index. TypeError or KeyError: it is none of ours."""
+        made = cls(**entry | {"notes": tuple(entry["notes"])})
         kinds = (str, int, int, str, tuple)
-        if not all(map(isinstance, astuple(self), kinds)) or not all(isinstance(note, str) for note in self.notes):
-            raise TypeError(f"{self} is no photograph's entry")
+        if not all(map(isinstance, astuple(made), kinds)) or not all(isinstance(note, str) for note in made.notes):
+            raise TypeError(f"{made} is no photograph's entry")
+        return made
 
     @property
     def unread(self) -> Photo:
@@ -69,15 +71,21 @@ def decoded(path: Path, side: int) -> tuple[torch.Tensor, tuple[str, ...]]:
     """A reader's photograph, uint8 (3, side, side), and what was done to it (`decode.photograph`). BadImage says why it
     cannot be used."""
     content = content_of(path)
-    if is_drawn(path):
+    if is_drawing(content):
         raise BadImage("drawn by this library, no photograph")
     image, notes = photograph(content, side)
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1), notes
 
 
-def photos_of(folder: Path, store: Path, left: LeftOut) -> list[Photo]:
+def store_of(folder: Path, store: Path | None) -> Path:
+    """Where the index of a folder is kept: where it was said, or in the folder itself."""
+    return store or folder / STORE
+
+
+def photos_of(folder: Path, store: Path | None, left: LeftOut) -> list[Photo]:
     """The image files under a folder, sorted by path, but for the index's own. DataError: no folder, one that cannot be
     read, or none in it."""
+    store = store_of(folder, store)
     if not folder.is_dir():
         raise DataError(f"--index {folder}: there is no such folder")
     found = []
@@ -103,7 +111,7 @@ class PhotoIndex:
         self.folder, self.files, self.net = folder, files, net
         self.photos = [photo for photo in photos if not photo.broken]
         self.broken = [photo for photo in photos if photo.broken]
-        self.features, self.left_out = features, LeftOut()
+        self.features = features
 
     @property
     def digest(self) -> str:
@@ -118,25 +126,24 @@ class PhotoIndex:
         *,
         store: Path | None = None,
         rebuild: bool = False,
+        photos: list[Photo] | None = None,
         report: Callable[[int, int], None] = lambda done, of: None,
     ) -> PhotoIndex:
         """The index of a folder, in `store` (default: .alexnet-index in it): made, or what has changed done anew.
 
-        report: told how many of the photographs that had to be read are. SettingError: it was made with other weights
-        and `rebuild` is not given. DataError: no photograph that can be used, or a store that cannot be written.
+        photos: as `photos_of` has listed them just now; None: they are listed here. report: told how many of the
+        photographs that had to be read are. SettingError: it was made with other weights and `rebuild` is not given.
+        DataError: no photograph that can be used, or a store that cannot be written.
         """
-        folder = Path(folder)
-        store = Path(store) if store else folder / STORE
-        left = LeftOut()
-        photos = photos_of(folder, store, left)
+        folder, store = Path(folder), store_of(folder, store)
+        if photos is None:
+            photos = photos_of(folder, store, LeftOut())
         try:
             store.mkdir(parents=True, exist_ok=True)
             with only_one(store):
                 files = _Files.of(store, rebuild)
                 before = _Kept() if rebuild else _read(files, net)
-                made = cls._made(folder, files, net, photos, before, report)
-                made.left_out = left
-                return made
+                return cls._made(folder, files, net, photos, before, report)
         except OSError as error:
             why = first_line(error)
             raise DataError(f"the index cannot be written to {store} ({why}): give --store DIR") from error
@@ -190,7 +197,7 @@ def _loaded(net: Autoencoder, path: Path) -> bool:
         state = torch.load(path, weights_only=True)
         net.load_state_dict(state)
         return all(bool(values.isfinite().all()) for values in state.values())
-    except (*_UNREADABLE, EOFError, RuntimeError, pickle.UnpicklingError):
+    except (*UNREADABLE, EOFError, RuntimeError, pickle.UnpicklingError):
         return False
 
 
@@ -290,12 +297,12 @@ def _read(files: _Files, net: FeatureNet) -> _Kept:
         return _Kept()
     try:
         made_by = content["weights"]
-        photos = [Photo(**entry | {"notes": tuple(entry["notes"])}) for entry in content["photos"]]
+        photos = [Photo.of(entry) for entry in content["photos"]]
         if not OURS.fullmatch(content["features"]):
             raise ValueError(f"{content['features']!r} is no name of its features")
         features = np.load(store / content["features"], mmap_mode="r")
         other, made_by = made_by["digest"] != net.digest, made_by["name"]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _damaged(store, error) from error
     if other:
         raise SettingError(

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +67,8 @@ def write_text(target: Path, text: str) -> None:
 
 
 # What reading a file raises that is cut short, damaged, or not what we wrote.
-_UNREADABLE = (OSError, SafetensorError, SettingError, ArithmeticError, AttributeError, LookupError, RecursionError)
-_UNREADABLE += (TypeError, ValueError)
+UNREADABLE = (OSError, SafetensorError, SettingError, ArithmeticError, AttributeError, LookupError, RecursionError)
+UNREADABLE += (TypeError, ValueError)
 
 
 @contextmanager
@@ -74,27 +76,39 @@ def naming(path: Path, mend: str) -> Iterator[None]:
     """DataError that names a file of ours and says how to `mend` it, where the block fails on what the file holds."""
     try:
         yield
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({first_line(error)}): {mend}") from error
 
 
 def json_object(content: str | bytes) -> dict[str, Any]:
     """A JSON object, as we write them. ValueError: it is something else, no JSON, or has NaN or Infinity in it."""
-    found = json.loads(content, parse_constant=_no_number)
+    found = json.loads(content, **NUMBERS)
     if not isinstance(found, dict):
         raise ValueError(f"it is a {type(found).__name__}, not an object of names and values")
     return found
 
 
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+def _finite(digits: str, kind: type = float) -> float:
+    if not math.isfinite(float(digits)):
+        raise ValueError(f"{digits[:20]} is no number")
+    return kind(digits)
 
 
+# For `json.loads`: NaN, Infinity and what is too large to be a number are a ValueError.
+NUMBERS = {"parse_constant": _finite, "parse_float": _finite, "parse_int": partial(_finite, kind=int)}
+
+
+_HEAD = 4096  # bytes of a PNG in which its field Software stands
 DRAWN = "alexnet_lib"  # what PNG files of our commands have in their field Software
 
 
 def is_drawn(path: Path) -> bool:
     """Whether a file is a picture that one of our commands drew. OSError as the system gives it."""
     with open(path, "rb") as file:
-        head = file.read(4096)
+        return is_drawing(file.read(_HEAD))
+
+
+def is_drawing(content: bytes) -> bool:
+    """Whether these are the bytes of such a picture, or their beginning."""
+    head = content[:_HEAD]
     return head.startswith(b"\x89PNG") and f"Software\0{DRAWN}".encode() in head

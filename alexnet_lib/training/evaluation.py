@@ -25,7 +25,8 @@ from ..network.published_weights import load_weights as fill
 from ..system.files import naming
 from ..system.progress import progress
 from .feed import validation_batches
-from .run_folder import EDITED, SETTINGS, read_settings, recipe_in
+from .recipes import recipe_of
+from .run_folder import EDITED, SETTINGS, read_settings
 from .seeds import Share
 from .topk import TopKErrors
 
@@ -100,9 +101,9 @@ def load_weights(path: Path) -> tuple[AlexNet, dict]:
         others = "weights that others trained are loaded by alexnet_lib.network.published_weights"
         raise DataError(f"{path} is no weights of a run; {TAKEN} ({others})")
     file = path / "best.safetensors" if path.is_dir() else path
-    settings, recipe = read_settings(file.parent), recipe_in(file.parent)
+    settings = read_settings(file.parent)
     with naming(file.parent / SETTINGS, EDITED):
-        classes = settings["data"]["classes"]
+        recipe, classes = recipe_of(settings["recipe"]), settings["data"]["classes"]
         if not isinstance(classes, list) or odd_class(classes) or type(settings["data"]["side"]) is not int:
             raise ValueError(f"classes {str(classes)[:60]} of side {settings['data']['side']}")
         net = AlexNet(recipe.net, len(classes), seed=0)

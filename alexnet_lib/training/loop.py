@@ -125,7 +125,6 @@ class Training:
         if not self.ended and self.group.any(self.should_stop()):  # where a pass is one step, no other time comes
             self.ended = "stopped"
 
-    @property
     def _how(self) -> str:
         """What to do about a loss that is no number."""
         kept = "; the last checkpoint is from before that" if self.folder.saved() else ""

@@ -174,10 +174,15 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return found
 
 
+def folder_of(run: Path) -> Path:
+    """The folder of a run, which is given itself or by a file of weights in it."""
+    return run if run.is_dir() else run.parent
+
+
 def has_learned(run: Path) -> bool:
     """Whether a pass of a run was better than guessing, by its log. run: its folder, or a file of weights in it. True
     where the log does not tell: an earlier version's, or none beside the weights."""
-    folder = run if run.is_dir() else run.parent
+    folder = folder_of(run)
     events = read_log(folder) if (folder / LOG).is_file() else []
     passes = [event for event in events if event.get("event") == "pass"]
     return not passes or any("guessing" not in event for event in passes)
@@ -234,7 +239,7 @@ def write_scale(folder: Path, scale: PixelScale) -> None:
 def read_scale(run: Path) -> PixelScale:
     """The pixel scale that a run was trained with, as its folder keeps it; `run`: that, or a file of weights in it.
     DataError: it has none, or it cannot be read."""
-    folder = run if run.is_dir() else run.parent
+    folder = folder_of(run)
     path = folder / SCALE_FILE
     if not path.is_file():
         raise DataError(

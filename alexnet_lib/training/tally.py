@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,13 +60,13 @@ class Tally:
         bad = None if first_bad == float("inf") else int(first_bad)
         return Sums(loss / max(batches, 1), wrong / max(seen, 1), int(seen), bad)
 
-    def checked(self, steps: int, how: str = "") -> Sums:
+    def checked(self, steps: int, how: Callable[[], str] = str) -> Sums:
         """As `read`; TrainingError, naming the step and the pass of so many `steps`, if a loss was not finite."""
         found = self.read()
         if found.first_bad is not None:
             raise TrainingError(
                 f"the loss is not a finite number at step {found.first_bad} (pass {found.first_bad / steps:.2f}); "
-                f"a learning rate about three times lower is the first thing to try{how}",
+                f"a learning rate about three times lower is the first thing to try{how()}",
                 step=found.first_bad,
             )
         return found

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,6 +47,7 @@ def prepare(
     images_per_shard: int | None = None,
     classes: int | Sequence[str] | None = None,
     per_class: int | None = None,
+    say: Callable[[str], object] = lambda line: None,
 ) -> dict[str, Any]:
     """Prepare the images of `src` into the folder `dst`, and return what dst/index.json then holds (paper, section 2).
 
@@ -55,6 +56,7 @@ def prepare(
     side x 3 an image; or "jpeg" with this `quality`, no longer quite the same pixels. The statistics are of the pixels
     of "train" before that. Stopped or killed at any moment, the same call goes on after the last finished shard, to the
     same bytes, whatever `jobs` (processes; default: all cores). `images_per_shard`: default by the number of images.
+    say: told in a line what lies among the images and is none.
 
     DataError: nothing to read, or not the layout expected; images that cannot be decoded, all named, after the pass
     (`skip_bad=True` leaves them out instead); dst holds something else, or was begun from another source, with other
@@ -63,6 +65,8 @@ def prepare(
     """
     _check(side, format, quality, resample, jobs, images_per_shard)  # before a source of a million files is listed
     source = src if isinstance(src, Source) else part_of(find_source(src, val_labels), classes, per_class)
+    if source.left_out:
+        say(source.left_out.line())
     if len(source.classes) < 2:
         raise DataError(f"{source.folder} holds one class, {source.classes[0]}: a network needs two to tell apart")
     target = _target(Path(dst), source.folder)
