@@ -70,10 +70,11 @@ def count_errors(
     device: torch.device,
     share: Share = Share(),  # noqa: B008
     autocast: Callable[[], AbstractContextManager] = nullcontext,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> TopKErrors:
     """Top-1 and top-5 errors of the networks' average, on this process's share of a validation set.
 
-    With five classes or fewer, top-1 alone.
+    With five classes or fewer, top-1 alone. should_stop: asked after each batch; the images after that are left out.
     """
     counted = TopKErrors((1, 5) if len(images.classes) > 5 else (1,))
     scales = [scale.to(device) for scale in scales]
@@ -84,6 +85,8 @@ def count_errors(
         for pixels, labels in validation_batches(images, share, device, at_once):
             counted.add(probabilities(nets, scales, pixels, size, which, autocast), labels)
             bar.update(len(labels) * share.size)
+            if should_stop():
+                break
     return counted
 
 

@@ -72,6 +72,7 @@ class Training:
         self.guessing = Guessing.of(self.train.labels, (self.train if self.val is None else self.val).labels)
         self.step, self.ended, self.best, self.saved_at = 0, "", math.inf, time.monotonic()
         self.learned = False  # until a pass was better than guessing
+        self.unjudged = False  # where a run was stopped within the validation that ends a pass
         self.since_line, self.since_pass = Tally(self.device), Tally(self.device)
         self.model: torch.nn.Module | None = None
         self.began, self.earlier = time.monotonic(), 0.0
@@ -94,6 +95,9 @@ class Training:
         """
         if self.model is None:
             self.take_up()
+        if self.unjudged:
+            self.unjudged = False
+            self._end_pass(self.number - 1)
         while not self.ended:
             self._one_pass()
         return self.ended
@@ -105,7 +109,7 @@ class Training:
         if step is not None and state is None:
             self.load_state(self.folder.load_step(step))
         if self.group.first:
-            self.folder.cut_log(self.step)
+            self.folder.cut_log(self.step, self.unjudged)
         self._told = (time.monotonic(), self.step)
         if self.device.type == "cuda":  # batches are all of one size: the time to try algorithms comes back
             torch.backends.cudnn.benchmark = True
@@ -197,6 +201,7 @@ class Training:
         return stop
 
     def _end_pass(self, number: int) -> None:
+        before = self._state() | {"unjudged": True}
         trained = self.group.sum(self.since_pass).read()
         self.since_pass.clear()
         event = {
@@ -209,9 +214,10 @@ class Training:
         }
         error = None
         if self.val is not None:
-            shares = self.validate("centre").shares
-            event |= {f"val_top{k}": share for k, share in shares.items()}
-            error = shares[min(shares)]
+            if (centre := self.validate("centre")) is None:
+                return self._stop(before)
+            event |= {f"val_top{k}": share for k, share in centre.shares.items()}
+            error = centre.shares[1]
         if self.guessing.is_pass(trained.loss, trained.error if error is None else error):
             event["guessing"] = self.guessing.error
         else:
@@ -220,13 +226,19 @@ class Training:
         if decision == STOP or number + 1 >= self.recipe.passes:
             self.ended = "schedule" if decision == STOP and number + 1 < self.recipe.passes else "passes"
         if self.ended and self.val is not None:
-            event |= {f"val_ten_top{k}": share for k, share in self.validate("ten").shares.items()}
+            if (ten := self.validate("ten")) is None:
+                return self._stop(before)
+            event |= {f"val_ten_top{k}": share for k, share in ten.shares.items()}
         improved = error is not None and error < self.best
         self.best = min(self.best, error) if error is not None else self.best
         self._tell(event | self.measure() | {"decision": decision, "seconds": self.seconds})
         self._keep_weights(number + 1, improved or self.val is None)
         self._save()
         self._told = (time.monotonic(), self.step)  # validation is not training speed
+
+    def _stop(self, state: dict[str, Any]) -> None:
+        self.ended = "stopped"
+        self._save(state)
 
     def _keep_weights(self, number: int, best: bool) -> None:
         numbered = self.cadence.keep and number % self.cadence.keep == 0
@@ -243,9 +255,11 @@ class Training:
             self.folder.save_weights(f"pass-{number:03}", whole, about)
 
     @torch.no_grad()
-    def validate(self, which: str) -> TopKErrors:
-        """Errors on the validation images by a named set of views, of all processes together."""
+    def validate(self, which: str) -> TopKErrors | None:
+        """Errors on the validation images by a named set of views, of all processes together; None where the run was
+        asked to stop."""
         self.net.eval()
+        together = self.group.share.size < self.group.size  # each batch is the work of all processes
         net = self.group.for_validation(self.net)
         counted = count_errors(
             [net],
@@ -256,21 +270,25 @@ class Training:
             device=self.device,
             share=self.group.share,
             autocast=self.autocast,
+            should_stop=(lambda: self.group.any(self.should_stop())) if together else self.should_stop,
         )
-        return self.group.add(counted)
+        return None if self.group.any(self.should_stop()) else self.group.add(counted)
 
     def _tell(self, event: dict[str, Any]) -> None:
         if self.group.first:
             self.folder.append(event)
             self.report(event)
 
-    def _save(self) -> None:
+    def _save(self, state: dict[str, Any] | None = None) -> None:
         self.saved_at = time.monotonic()
-        line, whole = (self.group.sum(each) for each in (self.since_line, self.since_pass))
-        line.checked(self.steps, self._how)  # a state that has lost its numbers must not replace a good one
-        state = self.state(line, whole)
+        state = state or self._state()
         if self.group.first:
             self.folder.save(state)
+
+    def _state(self) -> dict[str, Any]:
+        line, whole = (self.group.sum(each) for each in (self.since_line, self.since_pass))
+        line.checked(self.steps, self._how)  # a state that has lost its numbers must not replace a good one
+        return self.state(line, whole)
 
     def state(self, line: Tally, whole: Tally) -> dict[str, Any]:
         """All that a run needs to go on: tensors and plain values, of the whole network; all processes must ask."""
@@ -303,6 +321,7 @@ class Training:
             group.update(kept)
         self.schedule.load_state_dict(state["schedule"])
         self.step, self.ended, self.best = state["step"], state["ended"], state["best"]
+        self.unjudged = state.get("unjudged", False)
         self.learned = state.get("learned", True)  # an earlier version's checkpoint goes on by that version's rule
         self.earlier = state["seconds"]
         if self.group.first:  # sums of all processes: one of them carries them on

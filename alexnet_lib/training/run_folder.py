@@ -144,10 +144,12 @@ class RunFolder:
     def _path(self, step: int) -> Path:
         return self.checkpoints / f"step-{step:09}.pt"
 
-    def cut_log(self, step: int) -> None:
-        """Take out of the log what was written after the checkpoint that the run is taken up from."""
+    def cut_log(self, step: int, unjudged: bool = False) -> None:
+        """Take out of the log what was written after the checkpoint that the run is taken up from; `unjudged`: also the
+        line of the pass that ends with that step, which is still to be validated."""
         if self.log.is_file():
-            kept = [line for line in read_log(self.folder) if line["step"] <= step]
+            lines = [line for line in read_log(self.folder) if line["step"] <= step]
+            kept = [line for line in lines if not (unjudged and line["step"] == step and line["event"] == "pass")]
             write_text(self.log, "".join(json.dumps(line) + "\n" for line in kept))
 
     def append(self, event: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,10 +23,11 @@ from alexnet_lib.commands import train as command
 from alexnet_lib.data.imagenet.reader import PreparedImages
 from alexnet_lib.errors import TrainingError
 from alexnet_lib.training.evaluation import count_errors, load_weights, probabilities
-from alexnet_lib.training.loop import Cadence
+from alexnet_lib.training.loop import Cadence, Training
 from alexnet_lib.training.recipes import named
 from alexnet_lib.training.report import Report
 from alexnet_lib.training.run_folder import RunFolder, has_learned, read_log, read_settings
+from alexnet_lib.training.topk import TopKErrors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 KILLS = 20
@@ -73,6 +75,30 @@ def test_a_run_stops_between_two_passes_too(prepared: Path, tmp_path: Path, chan
     halted.should_stop = lambda: halted.step == halted.steps
     assert halted.run() == "stopped" and halted.step == halted.steps == (1 if changes else 4)
     assert training(prepared, tmp_path / "halted", small(*changes)).run() == "passes"
+    a, b = ([plain(event) for event in read_log(tmp_path / name)] for name in ("whole", "halted"))
+    assert a == b
+
+
+@pytest.mark.parametrize("which", ["centre", "ten"])
+def test_a_run_stopped_within_its_validation_makes_it_again(prepared: Path, tmp_path: Path, which: str) -> None:
+    whole = training(prepared, tmp_path / "whole")
+    whole.run()
+    halted, now = training(prepared, tmp_path / "halted"), [""]
+
+    def validate(views: str) -> TopKErrors | None:
+        now[0] = views
+        return Training.validate(halted, views)
+
+    halted.validate = validate
+    halted.should_stop = lambda: (now[0], halted.number) == (which, 1 if which == "centre" else 3)
+    assert halted.run() == "stopped" and halted.step == halted.steps * halted.number
+    log = tmp_path / "halted" / "log.jsonl"
+    assert read_log(log.parent)[-1]["event"] == "step"  # the pass has no line, for it was not judged
+    # As where a run is killed after the line of the pass is written, and before its state is.
+    log.write_text(
+        log.read_text() + json.dumps(read_log(tmp_path / "whole")[4 * halted.number + halted.number - 1]) + "\n"
+    )
+    assert training(prepared, tmp_path / "halted").run() == "passes"
     a, b = ([plain(event) for event in read_log(tmp_path / name)] for name in ("whole", "halted"))
     assert a == b
 
