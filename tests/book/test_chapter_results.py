@@ -21,8 +21,20 @@ from alexnet_lib.experiments.chance import apart_error, mean_and_spread, paired_
 from alexnet_lib.experiments.evidence_results import FACTORS, QUESTIONS, TRAINED, averages, averages_of
 from alexnet_lib.experiments.logs_2012 import BY_NET
 from alexnet_lib.network.config import AlexNetConfig
+from alexnet_lib.training.topk import Guessing
 
 CHAPTER = Chapter("results")
+
+
+def test_the_texts_start_left_guessing_when_the_prose_says() -> None:
+    runs = records.load(evidence.NAME, f"{evidence.FULL.name}_start-text")["curves"]
+    guessing = Guessing(math.log(50), 0.98, 1250)  # of 50 classes, by the 25 images of each to tune by
+    better = [[not guessing.is_error(one) for one in run["curve"]["validation_error"]] for run in runs]
+    whole = next(each for run, each in zip(runs, better, strict=True) if not run["pilot"])
+    assert any("The long run left guessing only in its 19th pass of 45" in cell for cell in CHAPTER.sources("markdown"))
+    assert (whole.index(True), len(whole)) == (18, 45)
+    pilots = [each for run, each in zip(runs, better, strict=True) if run["pilot"]]
+    assert len(pilots) == 3 and not any(each[-1] for each in pilots)
 
 
 def image_set(count: int, split: str, seed: int) -> ImageSet:
