@@ -104,6 +104,8 @@ def _run(training: Training) -> int:
         with Report(folder, training.steps, training.recipe, training.step) as report:
             training.report = report
             ended = training.run()
+    except BrokenPipeError:  # not the folder's fault: nobody reads what is printed
+        raise
     except OSError as error:
         kept = training.folder.saved()
         last = f"the same command goes on from {kept[-1].name}" if kept else "there is no checkpoint yet"

@@ -93,6 +93,8 @@ def fetch(data: Archive, root: str | os.PathLike, *, say: Callable[[str], object
         with only_one(root, patience=1.0):
             if not target.exists():  # the process that was waited for may have brought it
                 _bring(data, root, archive, target, say)
+    except BrokenPipeError:  # not the folder's fault: nobody reads what is printed
+        raise
     except OSError as error:
         said = f"cannot store {data.title} at {root}: {error}"
         if error.errno in FULL:

@@ -144,6 +144,8 @@ class PhotoIndex:
                 files = _Files.of(store, rebuild)
                 before = _Kept() if rebuild else _read(files, net)
                 return cls._made(folder, files, net, photos, before, report)
+        except BrokenPipeError:  # not the folder's fault: nobody reads what is printed
+            raise
         except OSError as error:
             why = first_line(error)
             raise DataError(f"the index cannot be written to {store} ({why}): give --store DIR") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_sets import write_tree
+from training_cases import words
 
 from alexnet_lib import __main__ as command_line
 from alexnet_lib import experiments
@@ -224,9 +225,13 @@ def test_options_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert given == {"out": tmp_path, "data": Path("somewhere"), "device": "cpu", "jobs": 3}
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    command = [sys.executable, "-m", "alexnet_lib", "experiment", "list"]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+@pytest.mark.parametrize("lines", [0, 2], ids=["at the first line", "while it trains"])
+def test_a_reader_that_has_seen_enough_is_no_error(lines: int, prepared: Path, tmp_path: Path) -> None:
+    command = words(prepared, tmp_path / "run", "--passes", "50") if lines else ["experiment", "list"]
+    run = [sys.executable, "-m", "alexnet_lib", *command]
+    running = subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    for _ in range(lines):
+        assert running.stdout.readline()
     running.stdout.close()
     complaint = running.stderr.read().decode()
     assert running.wait(60) == 141 and complaint == ""

@@ -280,6 +280,15 @@ def test_archive_without_all_batches_is_refused(tmp_path, batches):
         fetch(tmp_path, "http://unused", content)
 
 
+def test_a_reader_that_has_seen_enough_is_not_the_folders_fault(tmp_path, serve, archive):
+    def closed(line: str) -> None:
+        raise BrokenPipeError
+
+    (tmp_path / ARCHIVE).write_bytes(archive)
+    with pytest.raises(BrokenPipeError):
+        download.fetch(CIFAR10, tmp_path, say=closed)
+
+
 def test_no_network_says_what_to_do(tmp_path, archive):
     with pytest.raises(DataError, match=f"cannot download http://127.0.0.1:9/x .*by hand to .*{ARCHIVE}.*ALEXNET_DATA"):
         fetch(tmp_path, "http://127.0.0.1:9/x", archive)

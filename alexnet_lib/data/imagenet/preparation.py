@@ -79,6 +79,8 @@ def prepare(
         try:
             job.run(job.begin(), jobs or cores(), lock)
             return job.finish(skip_bad)
+        except BrokenPipeError:  # not the folder's fault: nobody reads what is printed
+            raise
         except OSError as error:
             raise DataError(job.stopped_by(error)) from error
 

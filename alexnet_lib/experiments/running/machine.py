@@ -201,6 +201,8 @@ class Call:
             if not everything:
                 print("stopped; the same command goes on from here")
                 raise KeyboardInterrupt
+        except BrokenPipeError:  # not the folder's fault: nobody reads what is printed
+            raise
         except OSError as error:
             raise TrainingError(
                 f"{self.folder} cannot be written ({error}): make room; what is recorded there is "
