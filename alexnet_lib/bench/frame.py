@@ -20,6 +20,7 @@ from ..data.imagenet.reader import PreparedImages
 from ..data.imagenet.workers import cores
 from ..errors import SettingError, check_counts
 from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..system.files import made_folder
 from ..system.timing import Timing
 from ..training.recipes import changes_of, named
 from . import print_table
@@ -31,13 +32,15 @@ NOISE = {"name": "noise", "source": "drawn from seed 0", "checksum": "none", "im
 class Comparison:
     """One run of a bench: device, threads and memory as its options say, and its record.
 
-    SettingError: a whole number below 1 (--workers may be 0), a device that is not there.
+    SettingError: a whole number below 1 (--workers may be 0), a device that is not there, an --out that is no folder.
     """
 
     def __init__(self, args: argparse.Namespace, *, keep: bool = True):
         check_counts(args, *(name for name, given in vars(args).items() if type(given) is int and name != "workers"))
         self.args, self.began, self.device = args, time.perf_counter(), pick_device(args.device)
         self.gpu = self.device.type == "cuda"
+        if getattr(args, "out", None):  # before minutes of measuring
+            made_folder(args.out / "bench")
         if args.threads:
             torch.set_num_threads(args.threads)
         if keep and not self.gpu:

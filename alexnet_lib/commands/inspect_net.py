@@ -21,7 +21,7 @@ import torch
 
 from ..augment.view_sets import views
 from ..data.wordnet import nouns
-from ..errors import SettingError, first_line, printable
+from ..errors import SettingError, printable
 from ..figures.kernels import draw_kernels
 from ..figures.predictions import draw_answer, grid_extent
 from ..measures.evidence import evidence_map, occlusion_map
@@ -33,6 +33,7 @@ from ..network.alexnet import AlexNet
 from ..network.geometry import ReceptiveField
 from ..notebook.style import settings
 from ..system.devices import describe_device, keep_freed_memory, pick_device
+from ..system.files import made_folder
 from ..training.evaluation import probabilities
 from .outputs import check_free, is_free, save, written
 
@@ -102,16 +103,6 @@ def fields_of(net: AlexNet) -> dict[str, ReceptiveField]:
         if field is not None:
             fields[name] = field
     return fields
-
-
-def made_folder(out: Path) -> Path:
-    """The folder, made if it is not there. SettingError: it cannot be one."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = "is a file" if out.exists() else f"cannot be made ({first_line(error)})"
-        raise SettingError(f"--out {out} {what}: give a folder of its own") from error
-    return out
 
 
 def names_for(paths: Sequence[Path], out: Path) -> list[str]:

@@ -85,6 +85,11 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def why_no_file(path: Path) -> str:
+    """Why one that is not `is_regular` is not."""
+    return "a folder, a pipe or a device" if os.path.exists(path) else "there is no such file"
+
+
 def _is_photograph(entry: os.DirEntry, left: LeftOut) -> bool:
     kind = _kind(entry)
     if kind == "folder":

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from ..data.imagenet.decode import BadImage, content_of, photograph
-from ..data.listing import SUFFIXES, LeftOut, images_under, is_regular
+from ..data.listing import SUFFIXES, LeftOut, images_under, is_regular, why_no_file
 from ..errors import DataError, SettingError, first_line, printable
 from ..system.ahead import ahead
 from ..system.files import UNREADABLE, atomic_path, is_drawing, write_text
@@ -363,7 +363,7 @@ def _parts(photos: Iterable[Photo], size: int) -> Iterator[list[Photo]]:
 def some_readable(paths: Sequence[Path], what: str = "look for") -> None:
     """DataError where none of these is a file that could be read; nothing is opened."""
     if paths and not any(map(is_regular, paths)):
-        raise DataError(f"no image to {what} can be read; the last: {paths[-1]}: there is no such file")
+        raise DataError(f"no image to {what} can be read; the last: {paths[-1]}: {why_no_file(paths[-1])}")
 
 
 def read_queries(paths: Sequence[Path], side: int, what: str = "look for") -> tuple[list[Path], torch.Tensor]:

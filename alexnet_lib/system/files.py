@@ -51,6 +51,18 @@ def atomic_path(target: Path, forced: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def made_folder(folder: Path) -> Path:
+    """A folder that --out names, made if it is not there. SettingError: it cannot be made, or written into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        what = "is a file" if folder.is_file() else f"cannot be made or written ({error.strerror})"
+        raise SettingError(f"--out {folder} {what}: give a folder of its own") from error
+    return folder
+
+
 def clear_left_overs(folder: Path, names: str) -> None:
     """Delete what `atomic_path` left in a folder when its process was killed: of files whose names match, a regular
     expression, and of no others."""

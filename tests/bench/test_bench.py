@@ -96,6 +96,15 @@ def test_options_that_cannot_be_are_named(
     assert said in capsys.readouterr().err
 
 
+def test_a_file_where_records_are_to_go_is_named_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lrn, "take_turns", lambda *_, **__: pytest.fail("it was measured"))
+    (tmp_path / "file").write_text("mine")
+    assert command_line.main(["bench", "lrn", "--device", "cpu", "--out", str(tmp_path / "file")]) == 2
+    assert f"--out {tmp_path / 'file' / 'bench'} cannot be made or written (Not a directory)" in capsys.readouterr().err
+
+
 def test_what_is_kept_for_backward_is_counted_without_the_input() -> None:
     x = torch.randn(2, 8, 5, 5)
     assert kept_for_backward(LocalResponseNorm(), x) == 0

@@ -224,7 +224,7 @@ def test_folders_that_cannot_be(trained: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["inspect", str(trained), "--out", str(tmp_path / "file")]) == 2
     assert f"--out {tmp_path / 'file'} is a file: give a folder" in capsys.readouterr().err
     assert main(["inspect", str(trained), "--out", str(tmp_path / "file" / "in")]) == 2
-    assert "cannot be made (" in capsys.readouterr().err
+    assert "cannot be made or written (" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -133,7 +133,7 @@ def test_a_data_root_that_does_not_exist_is_named(tmp_path: Path) -> None:
 def test_an_out_folder_that_cannot_be_made_is_named(tmp_path: Path, cifar_tree: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(
-        SettingError, match=r"--out: .*file/relu-vs-tanh/\.checkpoints cannot be made \(Not a directory"
+        SettingError, match=r"--out .*file/relu-vs-tanh/\.checkpoints cannot be made or written \(Not a directory"
     ):
         relu_vs_tanh.run(TINY, out=tmp_path / "file", data=str(cifar_tree), device="cpu")
 

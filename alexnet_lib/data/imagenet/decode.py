@@ -22,7 +22,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from ...errors import first_line
-from ..listing import FORMATS, MOST_BYTES, is_regular
+from ..listing import FORMATS, MOST_BYTES, is_regular, why_no_file
 
 RESAMPLES = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MOST_PIXELS = 100_000_000  # of an image as it is stored, and resized; a photograph's of today has 50 million
@@ -56,7 +56,7 @@ def photograph(content: bytes, side: int | None = None, own: bool = True) -> tup
 def content_of(path: Path) -> bytes:
     """A photograph's file. BadImage: it is none that can be read to its end, or is larger than any photograph."""
     if not is_regular(path):
-        raise BadImage("a folder, a pipe or a device" if path.exists() else "there is no such file")
+        raise BadImage(why_no_file(path))
     try:
         if (size := path.stat().st_size) > MOST_BYTES:
             raise BadImage(f"{size:,} bytes are no photograph")

@@ -21,6 +21,7 @@ from ... import records
 from ...data.imagenet.reader import PreparedImages
 from ...errors import RecordError, SettingError, TrainingError
 from ...system.devices import describe_device, keep_freed_memory, pick_device
+from ...system.files import made_folder
 from ...system.locks import only_one
 from ...training.recipes import Recipe
 from ...training.run_folder import differences
@@ -132,7 +133,7 @@ class Call:
     @property
     def work(self) -> Path:
         """Of what is needed until they are whole; made if it is not there. SettingError if it cannot be."""
-        return writable(self.folder / ".checkpoints")
+        return made_folder(self.folder / ".checkpoints")
 
     def take_up(self, variants: Sequence[Variant]) -> None:
         """Take what is recorded of them already. RecordError: a record does not fit."""
@@ -196,7 +197,7 @@ class Call:
             after(one, outcome)
 
         try:
-            with only_one(writable(self.folder)):
+            with only_one(made_folder(self.folder)):
                 everything = run_units(variants, place, self.jobs, write, work)
             if not everything:
                 print("stopped; the same command goes on from here")
@@ -239,15 +240,6 @@ def errors_of(runs: Sequence[Outcome]) -> dict[str, Any]:
         "mean_test_error": statistics.mean(errors) if errors else None,
         "spread_test_error": statistics.stdev(errors) if len(errors) > 1 else None,
     }
-
-
-def writable(folder: Path) -> Path:
-    """The folder, made if it is not there. SettingError if it cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(f"--out: {folder} cannot be made ({error.strerror}); name a folder of yours") from error
-    return folder
 
 
 def recorded_before(

@@ -22,9 +22,10 @@ from ...data.imagenet.preparation import prepare
 from ...data.imagenet.reader import PreparedImages
 from ...errors import DataError
 from ...system.devices import pick_device
+from ...system.files import made_folder
 from ...training.recipes import START_2012, Recipe, named
 from . import machine
-from .machine import Call, chosen_of, errors_of, writable
+from .machine import Call, chosen_of, errors_of
 from .pool import Workplace
 from .study_runs import Place, Unit, run_unit
 
@@ -166,7 +167,7 @@ class Job:
         if jobs is None and pick_device(device).type == "cuda":
             jobs = 1  # one run has a GPU to itself
         call = Call.of(study.name, study.claims, out=out, device=device, jobs=jobs, command=command)
-        work = writable(call.out / ".imagenet")
+        work = made_folder(call.out / ".imagenet")
         folder = prepared(size, data, work)
         images = PreparedImages(folder, "train")
         known = []

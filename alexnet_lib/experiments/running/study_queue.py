@@ -25,6 +25,7 @@ from ...data.imagenet.reader import PreparedImages
 from ...data.imagenet.sources import Source
 from ...errors import DataError, RecordError
 from ...system.devices import AUTO, pick_dtype, precision, slowdown
+from ...system.files import made_folder
 from ...training.recipes import Recipe, named
 from . import machine
 from .machine import Call, at_guessing, errors_of
@@ -219,7 +220,7 @@ def run_queue(plan: Plan, args: argparse.Namespace) -> list[Path]:
         return []
     place = Workplace(
         records=call.folder,
-        checkpoints=machine.writable(call.work / "runs"),
+        checkpoints=made_folder(call.work / "runs"),
         device=str(call.device),
         threads=call.threads,
     )
