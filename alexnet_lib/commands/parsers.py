@@ -16,6 +16,8 @@ NAMES = ("cifar10", "tiny-imagenet")  # of fetch.ARCHIVES, which is imported on 
 
 def place(text: str) -> Path:
     """A path, where ~ is a home folder however the option is written: a shell leaves it in --option=~/x as it is."""
+    if not text:  # pathlib takes it for the folder that one is in
+        raise argparse.ArgumentTypeError("the path is empty; is a variable of the shell not set?")
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

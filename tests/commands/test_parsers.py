@@ -225,6 +225,21 @@ def test_options_reach_the_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert given == {"out": tmp_path, "data": Path("somewhere"), "device": "cpu", "jobs": 3}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --data DATA --out=",
+        "inspect RUN --out=",
+        "search a.jpg --index= --weights RUN",
+        "data fetch cifar10 --data=",
+    ],
+)
+def test_an_empty_path_is_not_the_folder_one_is_in(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command_line.main(command.split())
+    assert "the path is empty; is a variable of the shell not set?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("lines", [0, 2], ids=["at the first line", "while it trains"])
 def test_a_reader_that_has_seen_enough_is_no_error(lines: int, prepared: Path, tmp_path: Path) -> None:
     command = words(prepared, tmp_path / "run", "--passes", "50") if lines else ["experiment", "list"]
