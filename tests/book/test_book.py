@@ -28,6 +28,7 @@ def experiments_of(claim: dict) -> list[str]:
 CHECKS = [
     checks.not_stored,
     checks.absolute_paths,
+    checks.dead_links,
     checks.too_long,
     checks.too_wide,
     checks.pictures_without_words,
@@ -118,6 +119,8 @@ WRONG = [
     (checks.absolute_paths, chapter(source="open('/home/me/x')"), "/home/me"),
     (checks.absolute_paths, chapter(outputs=[new_output("stream", text="in /tmp/x.png")]), "/tmp/x.png"),
     (checks.absolute_paths, chapter(new_markdown_cell(r"see C:\data")), "C:"),
+    (checks.dead_links, chapter(new_markdown_cell("see {doc}`results`")), "write a Markdown link"),
+    (checks.dead_links, chapter(new_markdown_cell("see [one](nowhere.ipynb#here)")), "nowhere.ipynb"),
     (checks.too_long, chapter(source="x = 1\n" * 36), "36 lines"),
     (checks.too_long, chapter(source="x = 1\n" * 13), "median"),
     (checks.too_long, chapter(source="x = 1\n" * 28), "one code cell in ten"),

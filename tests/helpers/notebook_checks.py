@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from bs4 import BeautifulSoup, Tag
 from nbformat import NotebookNode
 
-from alexnet_lib import records
+from alexnet_lib import ROOT, records
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/~-])/(?:home|root|tmp|work|Users|mnt|opt|var)/\S*|\b[A-Z]:\\\\?\w+")
 CLAIM_ID = re.compile(r"\bC\d\d\b")
@@ -24,6 +24,8 @@ OURS_TYPED = re.compile(
     r"\b(?:we measured|measured by us|our (?:run|record|result|measurement)s?)\b[^.\n]*?"
     r"\d[\d.,]*\s*(?:%|times|passes|seconds|s\b|minutes|min\b|hours|h\b|images/s|points)"
 )
+PAGE_ROLE = re.compile(r"\{doc\}`[^`]*`")
+PAGE_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+\.(?:ipynb|md))[^)]*\)")
 UNNAMED_IMAGE = re.compile(r"!\[\s*\]\([^)]*\)")
 MOST_BYTES = 2_000_000
 
@@ -34,6 +36,14 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def prose(notebook: NotebookNode) -> str:
     return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def dead_links(notebook: NotebookNode) -> list[str]:
+    """Links to pages of the book that JupyterLab does not follow, or that are not there."""
+    text = prose(notebook)
+    dead = [f"{role}: JupyterLab shows it as it stands; write a Markdown link" for role in PAGE_ROLE.findall(text)]
+    pages = [target for target in PAGE_LINK.findall(text) if not (ROOT / "book" / "chapters" / target).is_file()]
+    return dead + [f"{target}: there is no such page" for target in pages]
 
 
 def tags(cell: NotebookNode) -> list[str]:
