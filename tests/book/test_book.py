@@ -10,12 +10,15 @@ import notebook_checks as checks
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from pybtex.database import Entry, parse_file
+from pybtex.richtext import Text
 
 from alexnet_lib import ROOT, experiments, records
 
 BOOK = ROOT / "book"
 NOTEBOOKS = sorted(path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 CLAIMS = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
+REFERENCES = parse_file(str(BOOK / "references.bib")).entries
 CHAPTERS = yaml.safe_load((BOOK / "chapters.yml").read_text(encoding="utf-8"))
 
 
@@ -50,6 +53,18 @@ def test_notebook_names_its_claims_and_no_others(path: Path) -> None:
     named = checks.claims_named(nbformat.read(path, as_version=4))
     assert named <= set(CLAIMS)
     assert {name for name, claim in CLAIMS.items() if claim["chapter"] == path.stem} <= named
+
+
+@every_notebook
+def test_a_citation_reads_as_the_list_of_references_has_it(path: Path) -> None:
+    cited = re.findall(r"\[([^\[\]]+)\]\(\.\./references\.bib#(\w+)\)", checks.prose(nbformat.read(path, as_version=4)))
+    assert cited and [said for said, _ in cited] == [named(REFERENCES[key]) for _, key in cited]
+
+
+def named(entry: Entry) -> str:
+    """Authors and year."""
+    authors = [str(Text.from_latex(" ".join([*one.prelast_names, *one.last_names]))) for one in entry.persons["author"]]
+    return f"{' and '.join(authors) if len(authors) < 3 else f'{authors[0]} et al.'}, {entry.fields['year']}"
 
 
 @every_notebook
@@ -120,6 +135,7 @@ WRONG = [
     (checks.absolute_paths, chapter(outputs=[new_output("stream", text="in /tmp/x.png")]), "/tmp/x.png"),
     (checks.absolute_paths, chapter(new_markdown_cell(r"see C:\data")), "C:"),
     (checks.dead_links, chapter(new_markdown_cell("see {doc}`results`")), "write a Markdown link"),
+    (checks.dead_links, chapter(new_markdown_cell("said before {cite}`nair2010`")), "write a Markdown link"),
     (checks.dead_links, chapter(new_markdown_cell("see [one](nowhere.ipynb#here)")), "nowhere.ipynb"),
     (checks.too_long, chapter(source="x = 1\n" * 36), "36 lines"),
     (checks.too_long, chapter(source="x = 1\n" * 13), "median"),

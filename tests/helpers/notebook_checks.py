@@ -24,8 +24,8 @@ OURS_TYPED = re.compile(
     r"\b(?:we measured|measured by us|our (?:run|record|result|measurement)s?)\b[^.\n]*?"
     r"\d[\d.,]*\s*(?:%|times|passes|seconds|s\b|minutes|min\b|hours|h\b|images/s|points)"
 )
-PAGE_ROLE = re.compile(r"\{doc\}`[^`]*`")
-PAGE_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+\.(?:ipynb|md))[^)]*\)")
+PAGE_ROLE = re.compile(r"\{(?:doc|cite)\}`[^`]*`")
+PAGE_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+\.(?:ipynb|md|bib))[^)]*\)")
 UNNAMED_IMAGE = re.compile(r"!\[\s*\]\([^)]*\)")
 MOST_BYTES = 2_000_000
 
@@ -39,7 +39,7 @@ def prose(notebook: NotebookNode) -> str:
 
 
 def dead_links(notebook: NotebookNode) -> list[str]:
-    """Links to pages of the book that JupyterLab does not follow, or that are not there."""
+    """Links to pages and references of the book that JupyterLab does not follow, or that are not there."""
     text = prose(notebook)
     dead = [f"{role}: JupyterLab shows it as it stands; write a Markdown link" for role in PAGE_ROLE.findall(text)]
     pages = [target for target in PAGE_LINK.findall(text) if not (ROOT / "book" / "chapters" / target).is_file()]
